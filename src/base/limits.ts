@@ -1,0 +1,42 @@
+/**
+ * Every bound in the service, in one place (design §4 "Limits"). Each is tested at its boundary.
+ * Names end in their unit; "Max" values are themselves still accepted.
+ */
+export const limits = {
+  /** Bytes of one submitted document (and of any request body). */
+  documentBytesMax: 256 * 1024,
+  /** Nesting of arrays and objects; a scalar document has depth 0, `{}` has depth 1. */
+  jsonDepthMax: 32,
+  /** JSON values in one document, the document itself included. */
+  jsonNodesMax: 5_000,
+  /** Bytes of a thing id in UTF-8. It must fit into a B-tree row (2,704 bytes). */
+  thingIdBytesMax: 2_048,
+  /** Bytes of a DID in UTF-8. */
+  didBytesMax: 512,
+  /** Items in one page of search results. */
+  searchPageMax: 100,
+  /** Items in one page when the client names no limit. */
+  searchPageDefault: 20,
+  /** Items in one page of the listing of things. */
+  listPageMax: 1_000,
+  /** Items in one page of the listing when the client names no limit. */
+  listPageDefault: 100,
+  /** Bytes of a request's query string, as sent. */
+  queryStringBytesMax: 4 * 1024,
+  /** Words of a search that are looked at; the rest is ignored. */
+  searchWordsMax: 64,
+  /** Values of one repeatable search filter. */
+  searchFilterValuesMax: 16,
+  /** Redirects that an outgoing request follows, each one checked like the first. */
+  egressRedirectsMax: 3,
+  /** Bytes of an outgoing request's answer, after decompression. */
+  egressBytesMax: 1024 * 1024,
+  /** Milliseconds for an outgoing request, redirects and body included. */
+  egressMsMax: 10_000,
+  /** Milliseconds that one database statement may take. */
+  statementMsMax: 5_000,
+  /** How far in the future a proof's `created` may lie, in milliseconds (design §3.5). */
+  clockSkewMsMax: 5 * 60 * 1000,
+  /** How long an answer to a write waits until search has the write, in milliseconds. */
+  indexWaitMsMax: 1_000,
+} as const;
