@@ -1,0 +1,142 @@
+import { and, asc, eq, sql } from "drizzle-orm";
+import type { Queryable } from "./client.ts";
+import { rowsOf } from "./client.ts";
+import { consumers, journal } from "./schema/index.ts";
+
+export type JournalRow = typeof journal.$inferSelect;
+export type NewJournalRow = Omit<typeof journal.$inferInsert, "xid" | "id">;
+
+/**
+ * A place in the journal: everything up to and including the row `(xid, id)`. `xid` is a decimal string, since
+ * transaction ids are 64 bits wide.
+ */
+export interface JournalPosition {
+  xid: string;
+  id: number;
+}
+
+/** Before the first row. */
+export const journalStart: JournalPosition = { xid: "0", id: 0 };
+
+/** Negative, zero or positive as `a` lies before, at or after `b`. */
+export function comparePositions(a: JournalPosition, b: JournalPosition): number {
+  const byXid = BigInt(a.xid) - BigInt(b.xid);
+  return byXid === 0n ? a.id - b.id : byXid < 0n ? -1 : 1;
+}
+
+/** The form that clients see; opaque to them. `epoch` tells a restored database from the one they knew. */
+export function formatCursor(epoch: string, position: JournalPosition): string {
+  return `${epoch}.${position.xid}.${position.id}`;
+}
+
+/** Reads what `formatCursor` wrote; null for anything else. */
+export function parseCursor(cursor: string): { epoch: string; position: JournalPosition } | null {
+  const match = /^([0-9a-f-]{36})\.(\d{1,19})\.(\d{1,15})$/.exec(cursor);
+  if (match === null) return null;
+  const [, epoch, xid, id] = match as unknown as [string, string, string, string];
+  return { epoch, position: { xid, id: Number(id) } };
+}
+
+/** Writes one change in the caller's transaction and returns its place. */
+export async function appendToJournal(tx: Queryable, row: NewJournalRow): Promise<JournalPosition> {
+  const [position] = await tx.insert(journal).values(row).returning({ xid: journal.xid, id: journal.id });
+  if (position === undefined) throw new Error("the journal returned no row");
+  return position;
+}
+
+/**
+ * The next rows after `after`, oldest first, at most `limit`.
+ *
+ * Ids are drawn before commit, so a reader that only remembers the highest id skips rows which commit late. The
+ * order here is `(xid, id)`, and rows of transactions at or above the oldest running one are held back: whatever
+ * commits later has a higher xid than all that was returned (design §3.9).
+ */
+export async function readJournal(db: Queryable, after: JournalPosition, limit: number): Promise<JournalRow[]> {
+  return db
+    .select()
+    .from(journal)
+    .where(
+      and(
+        sql`(${journal.xid}, ${journal.id}) > (${after.xid}::xid8, ${after.id}::bigint)`,
+        sql`${journal.xid} < pg_snapshot_xmin(pg_current_snapshot())`,
+      ),
+    )
+    .orderBy(asc(journal.xid), asc(journal.id))
+    .limit(limit);
+}
+
+/**
+ * Runs `handle` on the next batch of rows in one transaction with the consumer's checkpoint, so that a batch which
+ * fails is handled again. Nodes that share a database take turns. Returns the new checkpoint and how many rows
+ * there were.
+ */
+export async function consumeBatch(
+  db: Queryable,
+  consumer: string,
+  limit: number,
+  handle: (rows: JournalRow[], tx: Queryable) => Promise<void>,
+): Promise<{ position: JournalPosition; rows: number }> {
+  return db.transaction(async (tx) => {
+    const [checkpoint] = await tx.select().from(consumers).where(eq(consumers.name, consumer)).for("update");
+    if (checkpoint === undefined) {
+      await tx
+        .insert(consumers)
+        .values({ name: consumer, ...journalStart })
+        .onConflictDoNothing();
+      return { position: journalStart, rows: 1 };
+    }
+    const rows = await readJournal(tx, checkpoint, limit);
+    const last = rows.at(-1);
+    if (last === undefined) return { position: { xid: checkpoint.xid, id: checkpoint.id }, rows: 0 };
+    await handle(rows, tx);
+    const position = { xid: last.xid, id: last.id };
+    await tx.update(consumers).set(position).where(eq(consumers.name, consumer));
+    return { position, rows: rows.length };
+  });
+}
+
+/** Sends a consumer back to the journal's start: it rebuilds what it keeps. */
+export async function rewindConsumer(db: Queryable, consumer: string): Promise<void> {
+  await db
+    .insert(consumers)
+    .values({ name: consumer, ...journalStart })
+    .onConflictDoUpdate({ target: consumers.name, set: journalStart });
+}
+
+/**
+ * The epoch of this database. When the data was restored into another cluster, or an older state came back, the
+ * transaction ids there start elsewhere: then the journal is renumbered in its old order, consumers start again,
+ * and a new epoch tells everybody who holds a cursor. A copied PGlite directory cannot be told from its original.
+ */
+export async function establishEpoch(db: Queryable): Promise<string> {
+  return db.transaction(async (tx) => {
+    await tx.execute(sql`lock table registry in exclusive mode`);
+    const [now] = await rowsOf<{ lineage: string; ahead: boolean }>(
+      tx,
+      sql`select (pg_control_system()).system_identifier || '/' || (pg_control_checkpoint()).timeline_id
+              || '/' || (select oid from pg_database where datname = current_database()) as lineage,
+            coalesce((select max(xid) from journal) > pg_current_xact_id(), false) as ahead`,
+    );
+    const [known] = await rowsOf<{ epoch: string; lineage: string }>(tx, sql`select epoch, lineage from registry`);
+    if (now === undefined) throw new Error("the database does not say which cluster it is");
+    if (known !== undefined && known.lineage === now.lineage && !now.ahead) return known.epoch;
+
+    if (known !== undefined) {
+      await tx.execute(sql`
+        update journal set xid = pg_current_xact_id(), id = renumbered.id
+        from (select xid, id as old_id, row_number() over (order by xid, id) as id from journal) as renumbered
+        where journal.xid = renumbered.xid and journal.id = renumbered.old_id`);
+      await tx.execute(sql`
+        select setval(pg_get_serial_sequence('journal', 'id'), (select max(id) from journal)) where exists (select from journal)`);
+      await tx.delete(consumers);
+    }
+    const [fresh] = await rowsOf<{ epoch: string }>(
+      tx,
+      sql`insert into registry (lineage) values (${now.lineage})
+          on conflict (only) do update set lineage = excluded.lineage, epoch = gen_random_uuid()
+          returning epoch`,
+    );
+    if (fresh === undefined) throw new Error("the registry's row was not written");
+    return fresh.epoch;
+  });
+}

@@ -1,0 +1,4 @@
+export * from "./journal.ts";
+export * from "./registry.ts";
+export * from "./search.ts";
+export * from "./things.ts";

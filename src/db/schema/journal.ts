@@ -1,0 +1,36 @@
+import { sql } from "drizzle-orm";
+import { bigint, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import type { Did, Digest, EntryKey, ThingId } from "../../base/ids.ts";
+import { codePointText, hex, xid8 } from "./types.ts";
+
+/**
+ * The append-only log of accepted changes, from which all else is derived. Its order is `(xid, id)`, read only
+ * below the oldest running transaction; see `../journal.ts` for why.
+ */
+export const journal = pgTable(
+  "journal",
+  {
+    xid: xid8("xid")
+      .notNull()
+      .default(sql`pg_current_xact_id()`),
+    id: bigint("id", { mode: "number" }).generatedAlwaysAsIdentity().notNull(),
+    at: timestamp("at", { withTimezone: true, precision: 3 }).notNull(),
+    kind: text("kind", { enum: ["created", "updated", "retracted", "unlisted", "relisted", "removed"] }).notNull(),
+    entryKey: hex("entry_key").$type<EntryKey>().notNull(),
+    thingId: codePointText("thing_id").$type<ThingId>().notNull(),
+    controller: text("controller").$type<Did>(),
+    /** The version that the change brought; null where it brought none (unlisted, removed). */
+    versionId: bigint("version_id", { mode: "number" }),
+    digest: hex("digest").$type<Digest>(),
+    door: text("door", { enum: ["http", "inbox", "lan", "cli"] }).notNull(),
+    origin: text("origin"),
+  },
+  (table) => [primaryKey({ columns: [table.xid, table.id] })],
+);
+
+/** How far each consumer of the journal has come. */
+export const consumers = pgTable("consumers", {
+  name: text("name").primaryKey(),
+  xid: xid8("xid").notNull(),
+  id: bigint("id", { mode: "number" }).notNull(),
+});
