@@ -1,0 +1,111 @@
+import type { Queryable } from "../db/client.ts";
+import type { Did, EntryKey } from "../base/ids.ts";
+
+/** Text in a language (BCP 47, lower-case), or in an unknown one. */
+export interface SearchText {
+  language: string | null;
+  text: string;
+}
+
+/** A property, action or event as search sees it. */
+export interface SearchAffordance {
+  kind: "property" | "action" | "event";
+  name: string;
+  titles: SearchText[];
+  descriptions: SearchText[];
+  types: string[];
+  /** Words of its schemas: names and titles of inputs and outputs, enumerated values. */
+  details: SearchText[];
+}
+
+/** What an engine indexes of one entry. */
+export interface SearchDocument {
+  key: EntryKey;
+  /** Order of first registration. */
+  sequence: number;
+  expires: Date | null;
+  controller: Did | null;
+  origin: string | null;
+  verified: boolean;
+  titles: SearchText[];
+  descriptions: SearchText[];
+  types: string[];
+  affordances: SearchAffordance[];
+  protocols: string[];
+  mediaTypes: string[];
+  tags: string[];
+  vendors: string[];
+  languages: string[];
+  examples: SearchText[];
+}
+
+/** A change of the index: the entry as it is now, or its disappearance. */
+export type SearchChange = { key: EntryKey; document: SearchDocument } | { key: EntryKey; document: null };
+
+/** The facets that `/search` counts, which are filters as well. */
+export const facetNames = ["capability", "type", "protocol", "media", "tag", "vendor", "lang"] as const;
+export type FacetName = (typeof facetNames)[number];
+
+/** Filters are conjunctive: each given value must hold. Matching ignores case. */
+export interface SearchQuery {
+  /** Words as typed; empty to browse, newest first. */
+  words: string;
+  filters: Record<FacetName, string[]>;
+  controller: string | null;
+  origin: string | null;
+  verified: boolean | null;
+  facets: FacetName[];
+  /** 1 to `limits.searchPageMax`. */
+  limit: number;
+  /** `next` of the page before. */
+  cursor: string | null;
+}
+
+export interface SearchHit {
+  key: EntryKey;
+  /** Higher is better; comparable within one query only. */
+  score: number;
+  /** Which affordances answered: `capability` as searched (the words that hit, or the filter's value), and whose. */
+  matched: { capability: string; name: string }[];
+}
+
+export interface FacetCounts {
+  values: { value: string; count: number }[];
+  /** True when only a part of the matches was counted. */
+  approximate: boolean;
+}
+
+export interface SearchPage {
+  hits: SearchHit[];
+  facets: Partial<Record<FacetName, FacetCounts>>;
+  /** Present while there are more hits. */
+  next: string | null;
+}
+
+/** A capability name and how many entries have it. */
+export interface CapabilityCount {
+  capability: string;
+  count: number;
+}
+
+/**
+ * An index of entries. It returns keys and scores only: documents and visibility are read from the database, so a
+ * stale index cannot show a retracted thing (design §3.8).
+ */
+export interface SearchEngine {
+  readonly name: string;
+  /**
+   * Brings the index up to date; idempotent. `tx` is the transaction in which the journal's consumer stands, for
+   * engines that live in the same database.
+   */
+  apply(changes: SearchChange[], tx: Queryable): Promise<void>;
+  /** Upkeep that need not be in a batch's transaction: statistics, vocabulary. Called after batches. */
+  maintain(): Promise<void>;
+  /** Throws `Problem("invalid-parameter")` for a cursor that it did not make. */
+  search(query: SearchQuery, now: Date): Promise<SearchPage>;
+  /** The catalogue, most frequent first; `prefix` narrows it, `after` is the last name of the page before. */
+  capabilities(
+    options: { prefix: string; limit: number; after: CapabilityCount | null },
+    now: Date,
+  ): Promise<CapabilityCount[]>;
+}
