@@ -224,7 +224,8 @@ async function checkedAddresses(url: URL, signal: AbortSignal, settings: Setting
     if (isIP(address) === 0) throw new EgressError("unreachable", `${url.hostname} resolves to what is no address.`);
     // One bad address refuses the name, and the message does not say which: it would chart the inner network.
     if (!settings.allowPrivateAddresses && !isPublicAddress(address)) {
-      throw refused(`${url.hostname} does not have public addresses only. ${howToAllow}`);
+      const fault = literal === undefined ? "does not have public addresses only" : "is not a public address";
+      throw refused(`${url.hostname} ${fault}. ${howToAllow}`);
     }
   }
   return addresses;
