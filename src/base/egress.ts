@@ -1,6 +1,6 @@
 import { lookup as systemLookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
-import { Client, type Dispatcher } from "undici";
+import { Client, errors, type Dispatcher } from "undici";
 import { limits } from "./limits.ts";
 import { Problem } from "./problem.ts";
 import { isPublicAddress } from "./public-address.ts";
@@ -364,7 +364,7 @@ function asEgressError(error: unknown, url: URL): EgressError {
   if (/TIMEOUT|TIMEDOUT/.test(code)) {
     return new EgressError("timeout", `${url.host} did not answer in time.`, { cause: error });
   }
-  if (/^HPE_|^UND_ERR_(HEADERS_OVERFLOW|RES_|RESPONSE)/.test(code)) {
+  if (error instanceof errors.HTTPParserError || /^UND_ERR_(HEADERS_OVERFLOW|RES_|RESPONSE)/.test(code)) {
     return new EgressError("bad-response", `${url.host} answers with what is not HTTP.`, { cause: error });
   }
   return new EgressError("unreachable", `${url.host} cannot be reached.`, { cause: error });
