@@ -13,6 +13,8 @@ export const limits = {
   thingIdBytesMax: 2_048,
   /** Bytes of a DID in UTF-8. */
   didBytesMax: 512,
+  /** Versions kept of one entry; the oldest go first. */
+  versionsPerEntryMax: 1_000,
   /** Items in one page of search results. */
   searchPageMax: 100,
   /** Items in one page when the client names no limit. */
@@ -37,6 +39,14 @@ export const limits = {
   statementMsMax: 5_000,
   /** How far in the future a proof's `created` may lie, in milliseconds (design §3.5). */
   clockSkewMsMax: 5 * 60 * 1000,
+  /** Rows of the journal that a consumer handles in one transaction. */
+  journalBatchMax: 500,
   /** How long an answer to a write waits until search has the write, in milliseconds. */
   indexWaitMsMax: 1_000,
+  /** Faults of one document that a problem lists. */
+  validationErrorsMax: 50,
+  /** Seconds that a registration may ask to last: the largest that a Postgres integer holds, 68 years. */
+  registrationTtlSecondsMax: 2_147_483_647,
+  /** Words and texts from the data schemas of one affordance that search gets to see. */
+  affordanceDetailsMax: 256,
 } as const;
