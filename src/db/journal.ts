@@ -95,6 +95,20 @@ export async function consumeBatch(
   });
 }
 
+/** Whether there is anything for the consumer to handle: a look that, unlike `consumeBatch`, writes nothing. */
+export async function hasBacklog(db: Queryable, consumer: string): Promise<boolean> {
+  const [answer] = await rowsOf<{ backlog: boolean }>(
+    db,
+    sql`select exists (
+          select from ${journal}
+          where (xid, id) > (
+              coalesce((select xid from ${consumers} where name = ${consumer}), '0'::xid8),
+              coalesce((select id from ${consumers} where name = ${consumer}), 0))
+            and xid < pg_snapshot_xmin(pg_current_snapshot())) as backlog`,
+  );
+  return answer?.backlog === true;
+}
+
 /** Sends a consumer back to the journal's start: it rebuilds what it keeps. */
 export async function rewindConsumer(db: Queryable, consumer: string): Promise<void> {
   await db

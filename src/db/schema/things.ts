@@ -1,15 +1,5 @@
 import { sql } from "drizzle-orm";
-import {
-  bigint,
-  boolean,
-  index,
-  integer,
-  jsonb,
-  pgTable,
-  text,
-  timestamp,
-  uniqueIndex,
-} from "drizzle-orm/pg-core";
+import { bigint, boolean, index, integer, jsonb, pgTable, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
 import type { Did, Digest, EntryKey, ThingId } from "../../base/ids.ts";
 import { codePointText, hex } from "./types.ts";
 
@@ -49,7 +39,9 @@ export const entries = pgTable(
     repairs: jsonb("repairs").$type<{ field: string; description: string }[]>(),
   },
   (table) => [
-    uniqueIndex("entries_primary").on(table.thingId).where(sql`${table.isPrimary}`),
+    uniqueIndex("entries_primary")
+      .on(table.thingId)
+      .where(sql`${table.isPrimary}`),
     index("entries_thing_id").on(table.thingId),
     uniqueIndex("entries_sequence").on(table.sequence),
     index("entries_controller").on(table.controller),

@@ -1,0 +1,50 @@
+import { Problem } from "../base/problem.ts";
+import type { Attested, Door, Evidence, Permitted } from "./stages.ts";
+
+/** Who may write (design "ADMISSION"). */
+export type AdmissionMode = "signed" | "open" | "token";
+
+/** In `token` mode, refuses whoever carries no token; before any work is done for them. */
+export function requirePass(mode: AdmissionMode, evidence: Evidence): void {
+  if (mode === "token" && evidence.kind !== "token") {
+    throw new Problem(
+      "token-required",
+      "This registry accepts writes only with an API token: send it as `Authorization: Bearer <token>`.",
+    );
+  }
+}
+
+/** Whether the mode lets this document in, whoever's entry it may touch. Pure. */
+export function authorize(attested: Attested, mode: AdmissionMode): Permitted {
+  const { candidate } = attested;
+  requirePass(mode, candidate.submission.evidence);
+  if (attested.controller === null) {
+    refuseUnsignedTombstone(candidate.kind);
+    if (mode === "signed") {
+      throw new Problem(
+        "proof-required",
+        "This registry accepts only documents with a Data Integrity proof. Sign the document, for instance with `npx thingstead sign FILE --key KEY`, and send it again.",
+        { validationErrors: [{ field: "/proof", description: "must be a Data Integrity proof of the document" }] },
+      );
+    }
+  }
+  return { stage: "permitted", attested };
+}
+
+/** Whether somebody with this evidence may remove an entry that nobody signed. Pure. */
+export function mayRemoveUnsigned(mode: AdmissionMode, evidence: Evidence): boolean {
+  return mode === "open" || evidence.kind === "token";
+}
+
+/** Doors by which a document of another controller may stand beside the first one's, under the same thing id. */
+export function keepsApart(door: Door): boolean {
+  return door === "inbox" || door === "lan";
+}
+
+function refuseUnsignedTombstone(kind: "description" | "tombstone"): void {
+  if (kind === "tombstone") {
+    throw new Problem("invalid-tombstone", "A Tombstone needs a proof by the controller of the entry.", {
+      validationErrors: [{ field: "/proof", description: "must be a Data Integrity proof by the entry's controller" }],
+    });
+  }
+}

@@ -1,0 +1,113 @@
+import type { Etag } from "../base/ids.ts";
+import { Problem } from "../base/problem.ts";
+import { type EntryRow, etagOfEntry, isExpired } from "../things/entry-store.ts";
+import { keepsApart } from "./authorize.ts";
+import type { Attested, Precondition } from "./stages.ts";
+
+/** What the store has to write. */
+export type Decision =
+  /** `supersedes`: an unsigned entry of the same id, which a signed document replaces. */
+  | { action: "create"; isPrimary: boolean; supersedes: EntryRow | null }
+  | { action: "update"; entry: EntryRow; equivocal: boolean; revived: boolean }
+  | { action: "relist"; entry: EntryRow }
+  | { action: "keep"; entry: EntryRow }
+  /** The losing side of an equivocation: kept as evidence, and refused. */
+  | { action: "evidence"; entry: EntryRow };
+
+/**
+ * Decides, from all rows of the thing id as they are under the lock, what a permitted document does. Pure.
+ *
+ * Throws `not-controller`, `signed-entry`, `entry-unlisted`, `version-not-newer` or `precondition-failed`.
+ * The rules are design §3.4 to §3.6.
+ */
+export function decide(attested: Attested, rows: readonly EntryRow[], now: Date): Decision {
+  const { candidate, controller } = attested;
+  const { submission } = candidate;
+  const primary = rows.find((row) => row.isPrimary) ?? null;
+  const own = rows.find((row) => row.controller === controller) ?? null;
+
+  if (primary !== null && primary.controller !== null && primary.controller !== controller) {
+    if (controller === null) throw signedEntry(primary.controller);
+    if (!keepsApart(submission.door)) {
+      throw new Problem(
+        "not-controller",
+        `The thing id belongs here to ${primary.controller}, who registered it first. This document is signed by ${controller}: use the first controller's key, or another id.`,
+        { extensions: { controller: primary.controller } },
+      );
+    }
+  }
+  checkPrecondition(submission.precondition, own ?? (controller === null ? null : primary), now);
+
+  if (own === null) {
+    const supersedes = controller !== null && primary?.controller === null ? primary : null;
+    return { action: "create", isPrimary: primary === null || supersedes !== null, supersedes };
+  }
+  return controller === null ? decideUnsigned(attested, own, now) : decideSigned(attested, own, now);
+}
+
+function decideUnsigned(attested: Attested, own: EntryRow, now: Date): Decision {
+  const expired = isExpired(own, now);
+  // An identical document still renews a registration that runs out.
+  if (own.digest === attested.candidate.digest && !expired && own.expires === null)
+    return { action: "keep", entry: own };
+  return { action: "update", entry: own, equivocal: false, revived: expired };
+}
+
+function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
+  const { candidate, verification } = attested;
+  if (verification === null || own.versionCreated === null) throw new Error("a signed entry without a proof's instant");
+  const byOperator = candidate.submission.evidence.kind === "token";
+
+  const sameInstant = verification.created === own.versionCreated;
+  if (sameInstant && candidate.digest === own.digest) {
+    return own.state === "unlisted" && byOperator ? { action: "relist", entry: own } : { action: "keep", entry: own };
+  }
+  if (verification.created < own.versionCreated) {
+    throw new Problem(
+      "version-not-newer",
+      `The proof's created (${verification.created}) is not after that of the version known here (${own.versionCreated}). Sign the document anew.`,
+      { extensions: { known: own.versionCreated } },
+    );
+  }
+  if (sameInstant && candidate.digest < own.digest) return { action: "evidence", entry: own };
+  if (own.state === "unlisted" && !byOperator && candidate.kind === "description") {
+    throw new Problem(
+      "entry-unlisted",
+      "The operator of this registry has unlisted this entry; new versions of it are not accepted, a Tombstone is.",
+    );
+  }
+  return {
+    action: "update",
+    entry: own,
+    equivocal: sameInstant,
+    revived: own.state === "retracted" || isExpired(own, now),
+  };
+}
+
+/**
+ * Throws `precondition-failed` unless the conditions hold for the entry as it is; what a reader would not see counts
+ * as absent (RFC 9110 §13.1.1, §13.1.2).
+ */
+export function checkPrecondition(precondition: Precondition | undefined, entry: EntryRow | null, now: Date): void {
+  if (precondition === undefined) return;
+  const current = entry !== null && entry.state === "active" && !isExpired(entry, now) ? etagOfEntry(entry) : null;
+  const matches = (wanted: "*" | Etag[]) => current !== null && (wanted === "*" || wanted.includes(current));
+  if (precondition.ifMatch !== undefined && !matches(precondition.ifMatch)) {
+    throw new Problem(
+      "precondition-failed",
+      current === null ? "If-Match: there is no such entry." : `If-Match: the entry's entity tag is ${current}.`,
+    );
+  }
+  if (precondition.ifNoneMatch !== undefined && matches(precondition.ifNoneMatch)) {
+    throw new Problem("precondition-failed", `If-None-Match: the entry exists, its entity tag is ${current}.`);
+  }
+}
+
+/** The refusal of a change to a signed entry that its controller did not sign. */
+export function signedEntry(controller: string): Problem {
+  return new Problem(
+    "signed-entry",
+    `The entry is signed by ${controller}. To change it, sign a new version with that DID's key and PUT it; to retract it, PUT a signed Tombstone (\`npx thingstead retract ID --key KEY\`).`,
+    { extensions: { controller } },
+  );
+}

@@ -1,0 +1,96 @@
+import { z } from "zod";
+
+const onOff = z
+  .enum(["on", "off"])
+  .transform((value) => value === "on")
+  .describe("on or off");
+
+/**
+ * Every variable that the registry reads. `.env.example` and the README's table are kept in step with this by a
+ * test. Secrets are listed in `secretNames`.
+ */
+export const configSchema = z
+  .object({
+    HOST: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
+    PORT: z.coerce.number().int().min(0).max(65_535).default(8080).describe("Port to listen on; 0 takes a free one."),
+    PUBLIC_URL: z
+      .url({ protocol: /^https?$/ })
+      .refine((url) => new URL(url).pathname === "/" && !/[?#]/.test(url), "must be an origin, without a path")
+      .transform((url) => new URL(url).origin)
+      .optional()
+      .describe("The origin under which others see this registry. Default: http://localhost:PORT."),
+    DATABASE_URL: z
+      .url({ protocol: /^postgres(ql)?$/ })
+      .optional()
+      .describe("A Postgres server (15 or later). Default: the embedded database in DATA_DIR."),
+    DATA_DIR: z.string().min(1).default("./data").describe("Directory of the embedded database."),
+    ADMISSION: z
+      .enum(["signed", "open", "token"])
+      .default("signed")
+      .describe("Who may write: `signed` documents only; `open`, unsigned ones too; `token`, only with ADMIN_TOKEN."),
+    ADMIN_TOKEN: z
+      .string()
+      .min(16)
+      .optional()
+      .describe("The operator's token, at least 16 characters: allows unlisting, and writes in `token` mode."),
+    ALLOW_PRIVATE_ADDRESSES: onOff
+      .default(false)
+      .describe("`on` lets DIDs be fetched from private addresses and over http: for tests and closed networks."),
+    LOG_LEVEL: z
+      .enum(["debug", "info", "warning", "error", "fatal", "silent"])
+      .default("info")
+      .describe("The least severe log records to write."),
+  })
+  .refine((config) => config.ADMISSION !== "token" || config.ADMIN_TOKEN !== undefined, {
+    path: ["ADMIN_TOKEN"],
+    message: "must be set when ADMISSION is token",
+  });
+
+/** Variables whose values must not be printed. */
+export const secretNames = ["ADMIN_TOKEN", "DATABASE_URL"] as const;
+
+export interface Config {
+  host: string;
+  /** 0 takes a free port. */
+  port: number;
+  /** An origin; null means http://localhost with the port that was bound. */
+  publicUrl: string | null;
+  databaseUrl: string | null;
+  dataDir: string;
+  admission: "signed" | "open" | "token";
+  adminToken: string | null;
+  allowPrivateAddresses: boolean;
+  logLevel: "debug" | "info" | "warning" | "error" | "fatal" | "silent";
+}
+
+/** Faults in the configuration, all of them. */
+export class ConfigError extends Error {
+  readonly faults: string[];
+
+  constructor(faults: string[]) {
+    super(`The configuration is not valid:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+    this.name = "ConfigError";
+    this.faults = faults;
+  }
+}
+
+/** Reads the configuration from environment variables; an empty variable counts as unset. Throws a ConfigError. */
+export function loadConfig(env: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ""));
+  const parsed = configSchema.safeParse(given);
+  if (!parsed.success) {
+    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
+  }
+  const config = parsed.data;
+  return {
+    host: config.HOST,
+    port: config.PORT,
+    publicUrl: config.PUBLIC_URL ?? null,
+    databaseUrl: config.DATABASE_URL ?? null,
+    dataDir: config.DATA_DIR,
+    admission: config.ADMISSION,
+    adminToken: config.ADMIN_TOKEN ?? null,
+    allowPrivateAddresses: config.ALLOW_PRIVATE_ADDRESSES,
+    logLevel: config.LOG_LEVEL,
+  };
+}

@@ -1,0 +1,55 @@
+import { prometheus } from "@hono/prometheus";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { cors } from "hono/cors";
+import { limits } from "../base/limits.ts";
+import { Problem } from "../base/problem.ts";
+import type { HttpDeps } from "./deps.ts";
+import { problemResponse, respondToError } from "./problems.ts";
+import { addIntroductionRoutes } from "./routes/introduction.ts";
+import { addOperationsRoutes } from "./routes/operations.ts";
+import { addSearchRoutes } from "./routes/search.ts";
+import { addThingsRoutes } from "./routes/things.ts";
+
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+
+/** The registry's HTTP interface. Nothing listens yet: `app.fetch` answers requests. */
+export function createApp(deps: HttpDeps): OpenAPIHono {
+  const app = new OpenAPIHono();
+  app.onError(respondToError);
+
+  const { registerMetrics } = prometheus({ registry: deps.metrics, collectDefaultMetrics: false });
+  app.use(registerMetrics);
+  // Reading a registry from a page of another origin is what it is for; nothing here relies on cookies.
+  app.use(cors({ origin: "*", exposeHeaders: ["ETag", "Link", "Location", "Retry-After"] }));
+  app.use(async (c, next) => {
+    const start = c.req.url.indexOf("?");
+    if (start !== -1 && Buffer.byteLength(c.req.url) - start - 1 > limits.queryStringBytesMax) {
+      throw new Problem("query-too-long", `The query string must have at most ${limits.queryStringBytesMax} bytes.`);
+    }
+    await next();
+    c.res.headers.set("x-content-type-options", "nosniff");
+  });
+
+  addThingsRoutes(app, deps);
+  addSearchRoutes(app, deps);
+  addIntroductionRoutes(app, deps);
+  addOperationsRoutes(app, deps);
+
+  app.notFound((c) => {
+    const allowed = methods.filter((method) => method !== c.req.method && hasRoute(app, method, c.req.path));
+    if (allowed.length === 0)
+      return problemResponse(new Problem("not-found", `There is nothing at ${c.req.path.slice(0, 300)}.`));
+    const allow = [...new Set(allowed.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])))].join(", ");
+    return problemResponse(
+      new Problem("method-not-allowed", `${c.req.path.slice(0, 300)} does not have ${c.req.method}; it has ${allow}.`),
+      { allow },
+    );
+  });
+  return app;
+}
+
+/** Whether a route other than middleware answers `method` on `path`. */
+function hasRoute(app: OpenAPIHono, method: string, path: string): boolean {
+  const [handlers] = app.router.match(method, path);
+  return handlers.some(([[, route]]) => route.method === method);
+}

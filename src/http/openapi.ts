@@ -1,0 +1,22 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+
+/** The OpenAPI 3.1 document of the routes that were added to `app`. */
+export function openApiDocument(app: OpenAPIHono, serverUrl: string) {
+  return app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Thingstead",
+      version: "0.1.0",
+      description:
+        "A federated registry where AI agents and tools are published, verified and found: signed W3C Thing Descriptions, found by capability. Errors are RFC 9457 problem details.",
+      license: { name: "MIT" },
+    },
+    servers: [{ url: serverUrl }],
+    tags: [
+      { name: "Things", description: "The W3C WoT Discovery Things API." },
+      { name: "Search", description: "Finding things." },
+      { name: "Introduction", description: "Getting to know the registry." },
+      { name: "Operations", description: "Health, metrics, documentation." },
+    ],
+  });
+}

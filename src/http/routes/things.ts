@@ -1,0 +1,506 @@
+import { type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { requirePass } from "../../admission/authorize.ts";
+import type { Receipt } from "../../admission/stages.ts";
+import type { JsonObject } from "../../base/json.ts";
+import { limits } from "../../base/limits.ts";
+import { Problem } from "../../base/problem.ts";
+import { isUri } from "../../things/description.ts";
+import { enrichDescription } from "../../things/enrich.ts";
+import { descriptionOf, type EntryRow, etagOfEntry, type StoredEntry } from "../../things/entry-store.ts";
+import { readBody } from "../body.ts";
+import { isNotModified, readPrecondition } from "../conditions.ts";
+import type { HttpDeps } from "../deps.ts";
+import { entryUrl } from "../entry-url.ts";
+import { readEvidence } from "../evidence.ts";
+import { problemResponses } from "../problems.ts";
+import { addRoute, readQuery } from "../route.ts";
+import { readThingPath } from "../thing-path.ts";
+
+const tags = ["Things"];
+const descriptionTypes = ["application/td+json", "application/ld+json", "application/json"] as const;
+const documentTypes = [...descriptionTypes, "application/activity+json"] as const;
+
+const thingSchema = z
+  .looseObject({ "@context": z.unknown(), id: z.string().optional(), title: z.string() })
+  .openapi("ThingDescription", { description: "A W3C WoT Thing Description 1.1 (or 1.0)." });
+
+const tombstoneSchema = z
+  .looseObject({
+    "@context": z.unknown(),
+    id: z.string(),
+    type: z.literal("Tombstone"),
+    formerType: z.unknown(),
+    deleted: z.string(),
+  })
+  .openapi("Tombstone", { description: "An ActivityStreams Tombstone with a proof by the entry's controller." });
+
+const repairSchema = z.object({ field: z.string(), description: z.string() }).openapi("Repair");
+
+const createdSchema = z
+  .object({
+    id: z.string(),
+    href: z.url(),
+    controller: z.string().nullable(),
+    verified: z.boolean(),
+    repairs: z.array(repairSchema).openapi({ description: "What was mended in an unsigned description." }),
+    alias: z
+      .string()
+      .nullable()
+      .openapi({ description: "The original id, where it was no URI; it names the entry too." }),
+  })
+  .openapi("Created");
+
+const registrationSchema = z
+  .object({
+    id: z.string(),
+    href: z.url(),
+    state: z.enum(["active", "retracted"]),
+    controller: z.string().nullable(),
+    digest: z.string().openapi({ description: "SHA-256 of the document, lower-case hex." }),
+    registration: z.object({
+      created: z.iso.datetime(),
+      modified: z.iso.datetime(),
+      expires: z.iso.datetime().optional(),
+      ttl: z.number().optional(),
+    }),
+    verification: z.object({
+      verified: z.boolean(),
+      verificationMethod: z.string().nullable(),
+      cryptosuite: z.string().nullable(),
+      verifiedAt: z.iso.datetime().nullable(),
+      created: z.string().nullable().openapi({ description: "The proof's `created`, normalised." }),
+    }),
+    provenance: z.object({ door: z.string(), origin: z.string().nullable() }),
+    equivocal: z.boolean().openapi({ description: "Two documents with one `created` were seen." }),
+    repairs: z.array(repairSchema),
+    alias: z.string().nullable(),
+  })
+  .openapi("Registration");
+
+const versionsSchema = z
+  .object({
+    id: z.string(),
+    versions: z.array(
+      z.object({
+        digest: z.string(),
+        kind: z.enum(["description", "tombstone"]),
+        current: z.boolean(),
+        created: z.string().nullable(),
+        accepted: z.iso.datetime(),
+        verificationMethod: z.string().nullable(),
+        door: z.string(),
+        origin: z.string().nullable(),
+      }),
+    ),
+  })
+  .openapi("Versions");
+
+const idParam = z.object({
+  id: z.string().openapi({ param: { name: "id", in: "path" }, description: "The thing's id, percent-encoded or not." }),
+});
+
+const entryQuery = z.object({
+  enriched: z
+    .enum(["true", "false"])
+    .optional()
+    .openapi({ description: "`true` adds `registration` to a signed description, which breaks its proof." }),
+  controller: z
+    .string()
+    .max(limits.didBytesMax)
+    .optional()
+    .openapi({ description: "Which controller's entry, where several have one of this id. Default: the first one's." }),
+});
+
+const subresourceQuery = entryQuery.pick({ controller: true });
+
+const listQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(limits.listPageMax).default(limits.listPageDefault),
+  offset: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+});
+
+/** The W3C WoT Discovery Things API (§7.3.2.1), with registration and history beside each thing. */
+export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
+  const { admission, entries } = deps;
+
+  /** The entry that the path names, also by an alias; null if there is none. */
+  async function find(readings: string[], controller?: string): Promise<StoredEntry | null> {
+    const now = deps.clock.now();
+    const findOne = (id: string) =>
+      controller === undefined ? entries.findPrimary(id, now) : entries.findByController(id, controller, now);
+    for (const id of readings) {
+      const found = await findOne(id);
+      if (found !== null) return found;
+    }
+    for (const alias of readings.filter((reading) => !isUri(reading))) {
+      const thingId = await entries.findAlias(alias);
+      const found = thingId === null ? null : await findOne(thingId);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  async function mustFind(readings: string[], controller?: string): Promise<StoredEntry> {
+    const found = await find(readings, controller);
+    if (found === null) throw new Problem("not-found", `There is no entry ${readings[0]?.slice(0, 300)}.`);
+    return found;
+  }
+
+  async function answerWithEntry(c: Context, stored: StoredEntry, enriched: boolean): Promise<Response> {
+    const { entry, document } = stored;
+    if (entry.state === "retracted") {
+      return new Response(document, { status: 410, headers: { "content-type": "application/activity+json" } });
+    }
+    const asSigned = entry.controller !== null && !enriched;
+    const etag = asSigned || entry.controller === null ? etagOfEntry(entry) : null;
+    const headers: Record<string, string> = {
+      "content-type": "application/td+json",
+      ...(etag === null ? {} : { etag }),
+      "last-modified": entry.modified.toUTCString(),
+    };
+    if (etag !== null && isNotModified(c, etag)) return new Response(null, { status: 304, headers: { etag } });
+    return new Response(asSigned ? document : JSON.stringify(enrichedTd(stored)), { headers });
+  }
+
+  /** `…/registration` may also be the end of an id: then it is the entry that is meant. */
+  async function answerBeside(
+    c: Context,
+    suffix: string,
+    answer: (stored: StoredEntry) => Promise<Response>,
+  ): Promise<Response> {
+    const whole = await find(readThingPath(c));
+    if (whole !== null) return answerWithEntry(c, whole, false);
+    const { controller } = readQuery(c.req.url, subresourceQuery);
+    return answer(await mustFind(readThingPath(c, suffix), controller));
+  }
+
+  async function afterWrite(receipt: Receipt): Promise<void> {
+    if (receipt.position !== null) await deps.searchable(receipt.position);
+  }
+
+  const hrefOf = (entry: EntryRow) => entryUrl(deps.publicUrl(), entry);
+
+  function createdResponse({ entry, repairs, alias }: Receipt): Response {
+    const href = hrefOf(entry);
+    const body: z.infer<typeof createdSchema> = {
+      id: entry.thingId,
+      href,
+      controller: entry.controller,
+      verified: entry.verifiedAt !== null,
+      repairs,
+      alias,
+    };
+    return Response.json(body, { status: 201, headers: { location: href, etag: etagOfEntry(entry) } });
+  }
+
+  addRoute(app, {
+    config: {
+      method: "post",
+      path: "/things",
+      tags,
+      summary: "Register a Thing Description without an id",
+      description:
+        "For unsigned descriptions. The registry mints a `urn:uuid` (WoT Discovery, tdd-things-create-anonymous-td).",
+      request: { body: { required: true, content: contentOf(descriptionTypes, thingSchema) } },
+      responses: {
+        201: {
+          description: "Registered; `Location` is the entry's URL.",
+          content: { "application/json": { schema: createdSchema } },
+        },
+        ...problemResponses(
+          "invalid-json",
+          "invalid-thing-description",
+          "token-required",
+          "proof-required",
+          "conflict",
+          "document-too-large",
+          "unsupported-media-type",
+        ),
+      },
+    },
+    handler: async (c) => {
+      const evidence = readEvidence(c, deps.adminToken);
+      requirePass(deps.admissionMode, evidence);
+      const bytes = await readBody(c, descriptionTypes);
+      const receipt = await admission.publish({ door: "http", evidence, bytes, target: null, origin: null });
+      await afterWrite(receipt);
+      return createdResponse(receipt);
+    },
+  });
+
+  addRoute(app, {
+    config: {
+      method: "get",
+      path: "/things",
+      tags,
+      summary: "List things",
+      description: "Ordered by id, in pages; a `Link` header with rel=next leads on.",
+      request: { query: listQuery },
+      responses: {
+        200: {
+          description: "Thing Descriptions: signed ones as signed, unsigned ones enriched.",
+          content: { "application/ld+json": { schema: z.array(thingSchema) } },
+        },
+        ...problemResponses("invalid-parameter"),
+      },
+    },
+    handler: async (c) => {
+      const { limit, offset } = readQuery(c.req.url, listQuery);
+      // One more than asked for tells whether there is a next page.
+      const found = await entries.listPrimary({ after: null, offset, limit: limit + 1, now: deps.clock.now() });
+      const page = found.slice(0, limit);
+      const body = page.map((stored) =>
+        stored.entry.controller === null ? JSON.stringify(enrichedTd(stored)) : stored.document,
+      );
+      const next = `</things?limit=${limit}&offset=${offset + limit}>; rel="next"`;
+      return new Response(`[${body.join(",")}]`, {
+        headers: { "content-type": "application/ld+json", ...(found.length > limit ? { link: next } : {}) },
+      });
+    },
+  });
+
+  addRoute(app, {
+    config: {
+      method: "get",
+      path: "/things/{id}/registration",
+      tags,
+      summary: "What the registry knows about an entry",
+      description: "Registration, verification and provenance of an entry, retracted ones included.",
+      request: { params: idParam, query: subresourceQuery },
+      responses: {
+        200: { description: "The facts.", content: { "application/json": { schema: registrationSchema } } },
+        ...problemResponses("not-found", "invalid-parameter"),
+      },
+    },
+    handler: (c) =>
+      answerBeside(c, "/registration", async ({ entry }) => {
+        const body: z.infer<typeof registrationSchema> = {
+          id: entry.thingId,
+          href: hrefOf(entry),
+          state: entry.state === "retracted" ? "retracted" : "active",
+          controller: entry.controller,
+          digest: entry.digest,
+          registration: {
+            created: entry.created.toISOString(),
+            modified: entry.modified.toISOString(),
+            ...(entry.expires === null ? {} : { expires: entry.expires.toISOString() }),
+            ...(entry.ttlSeconds === null ? {} : { ttl: entry.ttlSeconds }),
+          },
+          verification: {
+            verified: entry.verifiedAt !== null,
+            verificationMethod: entry.verificationMethod,
+            cryptosuite: entry.cryptosuite,
+            verifiedAt: entry.verifiedAt?.toISOString() ?? null,
+            created: entry.versionCreated,
+          },
+          provenance: { door: entry.door, origin: entry.origin },
+          equivocal: entry.equivocal,
+          repairs: entry.repairs ?? [],
+          alias: entry.controller === null ? await entries.aliasOf(entry.key) : null,
+        };
+        return c.json(body);
+      }),
+  });
+
+  addRoute(app, {
+    config: {
+      method: "get",
+      path: "/things/{id}/versions",
+      tags,
+      summary: "The history of an entry",
+      description: `Its versions, newest first, evidence of equivocation included; the last ${limits.versionsPerEntryMax} are kept.`,
+      request: { params: idParam, query: subresourceQuery },
+      responses: {
+        200: { description: "The versions.", content: { "application/json": { schema: versionsSchema } } },
+        ...problemResponses("not-found", "invalid-parameter"),
+      },
+    },
+    handler: (c) =>
+      answerBeside(c, "/versions", async ({ entry }) => {
+        const versions = await entries.listVersions(entry.key, limits.versionsPerEntryMax);
+        const body: z.infer<typeof versionsSchema> = {
+          id: entry.thingId,
+          versions: versions.map((version) => ({
+            digest: version.digest,
+            kind: version.kind,
+            current: version.id === entry.versionId,
+            created: version.versionCreated,
+            accepted: version.accepted.toISOString(),
+            verificationMethod: version.verificationMethod,
+            door: version.door,
+            origin: version.origin,
+          })),
+        };
+        return c.json(body);
+      }),
+  });
+
+  addRoute(app, {
+    config: {
+      method: "get",
+      path: "/things/{id}",
+      tags,
+      summary: "Read a Thing Description",
+      description: "A signed description comes back byte for byte as it was submitted; an unsigned one enriched.",
+      request: { params: idParam, query: entryQuery },
+      responses: {
+        200: { description: "The Thing Description.", content: { "application/td+json": { schema: thingSchema } } },
+        304: { description: "`If-None-Match` names the current entity tag." },
+        410: {
+          description: "Retracted: the signed Tombstone.",
+          content: { "application/activity+json": { schema: tombstoneSchema } },
+        },
+        ...problemResponses("not-found", "invalid-parameter"),
+      },
+    },
+    handler: async (c) => {
+      const query = readQuery(c.req.url, entryQuery);
+      return answerWithEntry(c, await mustFind(readThingPath(c), query.controller), query.enriched === "true");
+    },
+  });
+
+  addRoute(app, {
+    config: {
+      method: "put",
+      path: "/things/{id}",
+      tags,
+      summary: "Register or replace a Thing Description, or retract one with a Tombstone",
+      description:
+        "The document's id must be the one in the path. A signed document must be newer than the version known here. `If-Match` and `If-None-Match` are honoured. Repairs of an unsigned description are listed in the answer to its creation, and in `/registration`.",
+      request: {
+        params: idParam,
+        body: {
+          required: true,
+          content: {
+            ...contentOf(descriptionTypes, thingSchema),
+            "application/activity+json": { schema: tombstoneSchema },
+          },
+        },
+      },
+      responses: {
+        201: {
+          description: "Registered for the first time.",
+          content: { "application/json": { schema: createdSchema } },
+        },
+        204: { description: "Replaced, retracted, or the same as before." },
+        ...problemResponses(
+          "invalid-json",
+          "invalid-thing-description",
+          "invalid-tombstone",
+          "invalid-proof",
+          "id-mismatch",
+          "did-not-found",
+          "egress-refused",
+          "unsupported-did-method",
+          "token-required",
+          "proof-required",
+          "not-controller",
+          "signed-entry",
+          "entry-unlisted",
+          "version-not-newer",
+          "precondition-failed",
+          "document-too-large",
+          "unsupported-media-type",
+          "did-unavailable",
+        ),
+      },
+    },
+    handler: async (c) => {
+      const evidence = readEvidence(c, deps.adminToken);
+      requirePass(deps.admissionMode, evidence);
+      const target = readThingPath(c);
+      const precondition = readPrecondition(c);
+      const bytes = await readBody(c, documentTypes);
+      const receipt = await admission.publish({ door: "http", evidence, bytes, target, precondition, origin: null });
+      await afterWrite(receipt);
+      return receipt.outcome === "created"
+        ? createdResponse(receipt)
+        : new Response(null, { status: 204, headers: { etag: etagOfEntry(receipt.entry) } });
+    },
+  });
+
+  addRoute(app, {
+    config: {
+      method: "patch",
+      path: "/things/{id}",
+      tags,
+      summary: "Change an unsigned Thing Description",
+      description: "A JSON Merge Patch (RFC 7396). A signed description is changed by PUT of a new signed version.",
+      request: {
+        params: idParam,
+        body: { required: true, content: { "application/merge-patch+json": { schema: z.looseObject({}) } } },
+      },
+      responses: {
+        204: { description: "Changed." },
+        ...problemResponses(
+          "invalid-json",
+          "invalid-patch",
+          "invalid-thing-description",
+          "id-mismatch",
+          "token-required",
+          "proof-required",
+          "signed-entry",
+          "not-found",
+          "gone",
+          "precondition-failed",
+          "document-too-large",
+          "unsupported-media-type",
+        ),
+      },
+    },
+    handler: async (c) => {
+      const evidence = readEvidence(c, deps.adminToken);
+      requirePass(deps.admissionMode, evidence);
+      const { entry } = await mustFind(readThingPath(c));
+      const precondition = readPrecondition(c);
+      const patch = await readBody(c, ["application/merge-patch+json"]);
+      const receipt = await admission.patch({
+        door: "http",
+        evidence,
+        thingId: entry.thingId,
+        patch,
+        ...(Object.keys(precondition).length > 0 ? { precondition } : {}),
+      });
+      await afterWrite(receipt);
+      return new Response(null, { status: 204, headers: { etag: etagOfEntry(receipt.entry) } });
+    },
+  });
+
+  addRoute(app, {
+    config: {
+      method: "delete",
+      path: "/things/{id}",
+      tags,
+      summary: "Delete an unsigned entry, or unlist a signed one",
+      description:
+        "A signed entry is retracted by its controller with a signed Tombstone (PUT); with the operator's token, DELETE takes it out of this registry only.",
+      request: { params: idParam },
+      responses: {
+        204: { description: "Gone from this registry." },
+        ...problemResponses("token-required", "signed-entry", "not-found", "gone", "precondition-failed"),
+      },
+    },
+    handler: async (c) => {
+      const evidence = readEvidence(c, deps.adminToken);
+      requirePass(deps.admissionMode, evidence);
+      const { entry } = await mustFind(readThingPath(c));
+      const receipt = await admission.remove({
+        door: "http",
+        evidence,
+        thingId: entry.thingId,
+        precondition: readPrecondition(c),
+      });
+      await afterWrite(receipt);
+      return new Response(null, { status: 204 });
+    },
+  });
+}
+
+function enrichedTd(stored: StoredEntry): JsonObject {
+  const { created, modified, expires, ttlSeconds } = stored.entry;
+  return enrichDescription(descriptionOf(stored), { created, modified, expires, ttlSeconds });
+}
+
+function contentOf(types: readonly string[], schema: z.ZodType) {
+  return Object.fromEntries(types.map((type) => [type, { schema }]));
+}

@@ -1,0 +1,145 @@
+import type { AddressInfo } from "node:net";
+import { serve, type ServerType } from "@hono/node-server";
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { createAdmission } from "./admission/admission.ts";
+import { startIndexer } from "./admission/indexer.ts";
+import { type Clock, systemClock } from "./base/clock.ts";
+import { createEgress } from "./base/egress.ts";
+import { limits } from "./base/limits.ts";
+import { loggerOf } from "./base/log.ts";
+import type { Config } from "./config.ts";
+import { type Database, openDatabase, pingDatabase } from "./db/client.ts";
+import { establishEpoch } from "./db/journal.ts";
+import { createApp } from "./http/app.ts";
+import { loadRegistryKey, registryDidDocument } from "./identity/registry-identity.ts";
+import { createDidResolver } from "./identity/resolver.ts";
+import { createPostgresSearch } from "./search/postgres.ts";
+import { createEntryReader } from "./things/entry-store.ts";
+
+/** Milliseconds that requests under way are given when the service stops. */
+const drainMs = 5_000;
+
+/** A running registry. */
+export interface Service extends AsyncDisposable {
+  /** Where others see it, without a trailing slash. */
+  readonly publicUrl: string;
+  /** Where it listens. */
+  readonly address: { host: string; port: number };
+  readonly database: Database["kind"];
+  /** Answers requests without the network, for tests. */
+  readonly app: OpenAPIHono;
+  /** Finishes the requests under way, stops the consumers, closes the database. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a registry: opens and migrates the database, starts the journal's consumers, listens. The one place where
+ * everything is assembled. Rejects when the port is taken, or the database cannot be opened.
+ */
+export async function startService(config: Config, { clock = systemClock }: { clock?: Clock } = {}): Promise<Service> {
+  await using stack = new AsyncDisposableStack();
+
+  const db = stack.use(
+    await openDatabase(config.databaseUrl === null ? { dataDir: config.dataDir } : { databaseUrl: config.databaseUrl }),
+  );
+  await establishEpoch(db.orm);
+  const registryKey = await loadRegistryKey(db.orm);
+
+  const egress = createEgress({ allowPrivateAddresses: config.allowPrivateAddresses });
+  stack.defer(() => egress.close());
+  const { allowPrivateAddresses } = config;
+  const resolver = createDidResolver({ egress, clock, allowPrivateAddresses });
+
+  const metrics = createMetrics();
+  const engine = createPostgresSearch({ db: db.orm });
+  const indexer = startIndexer({ db, engine, clock });
+  stack.defer(() => indexer.stop());
+
+  const admission = createAdmission({
+    db,
+    resolver,
+    clock,
+    mode: config.admission,
+    onAppend: () => indexer.wake(),
+    onAdmission: metrics.countAdmission,
+  });
+
+  let publicUrl = config.publicUrl ?? "";
+  const app = createApp({
+    publicUrl: () => publicUrl,
+    admission,
+    admissionMode: config.admission,
+    adminToken: config.adminToken,
+    entries: createEntryReader(db.orm),
+    search: engine,
+    searchable: (position) => indexer.reached(position, limits.indexWaitMsMax),
+    didDocument: () => registryDidDocument(registryKey, publicUrl),
+    checkReady: () => pingDatabase(db),
+    metrics: metrics.registry,
+    clock,
+  });
+
+  const { server, port } = await listen(app, config.host, config.port);
+  stack.defer(() => stopListening(server));
+  if (config.publicUrl === null) publicUrl = `http://localhost:${port}`;
+  loggerOf().info("listening on {host}:{port}", { host: config.host, port, database: db.kind });
+
+  const running = stack.move();
+  const close = () => running.disposeAsync();
+  return {
+    publicUrl,
+    address: { host: config.host, port },
+    database: db.kind,
+    app,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const admissions = new Histogram({
+    name: "thingstead_admission_seconds",
+    help: "Time that an admission took, by door, intent and outcome.",
+    labelNames: ["door", "intent", "outcome"],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 10],
+    registers: [registry],
+  });
+  new Gauge({
+    name: "thingstead_info",
+    help: "Constant 1; the labels say what runs.",
+    labelNames: ["version", "node"],
+    registers: [registry],
+  }).set({ version: "0.1.0", node: process.version }, 1);
+  return {
+    registry,
+    countAdmission(record: { door: string; intent: string; outcome: string; milliseconds: Record<string, number> }) {
+      const { door, intent, outcome, milliseconds } = record;
+      const total = Object.values(milliseconds).reduce((sum, one) => sum + one, 0);
+      admissions.observe({ door, intent, outcome }, total / 1000);
+    },
+  };
+}
+
+async function listen(app: OpenAPIHono, host: string, port: number): Promise<{ server: ServerType; port: number }> {
+  const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
+  const server = serve({ fetch: app.fetch, hostname: host, port }, resolve);
+  server.once("error", reject);
+  // A client that sends its request byte by byte must not hold a connection for long.
+  if ("requestTimeout" in server) server.requestTimeout = 30_000;
+  const bound = await promise;
+  return { server, port: bound.port };
+}
+
+async function stopListening(server: ServerType): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  if ("closeIdleConnections" in server) server.closeIdleConnections();
+  const timer = setTimeout(() => {
+    if ("closeAllConnections" in server) server.closeAllConnections();
+  }, drainMs);
+  await promise;
+  clearTimeout(timer);
+}
