@@ -39,6 +39,18 @@ export const limits = {
   statementMsMax: 5_000,
   /** How far in the future a proof's `created` may lie, in milliseconds (design §3.5). */
   clockSkewMsMax: 5 * 60 * 1000,
+  /** Bytes of one DID document. */
+  didDocumentBytesMax: 64 * 1024,
+  /** Bytes of all the DID documents that are kept in memory. */
+  didCacheBytesMax: 64 * 1024 * 1024,
+  /** DID documents that are kept in memory; the same bound holds for DIDs that failed to resolve. */
+  didCacheDocumentsMax: 10_000,
+  /** How long a DID document counts as current, in milliseconds. */
+  didFreshMsMax: 10 * 60 * 1000,
+  /** How long a DID that failed to resolve is not asked for again, in milliseconds. */
+  didFailureMsMax: 60 * 1000,
+  /** The age, in milliseconds, from which a DID document that does not bear out a proof is fetched anew. */
+  didRefreshMsMin: 10 * 1000,
   /** Rows of the journal that a consumer handles in one transaction. */
   journalBatchMax: 500,
   /** How long an answer to a write waits until search has the write, in milliseconds. */
