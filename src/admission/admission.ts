@@ -76,7 +76,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     const draft = watch.time("parse", () => parse(known === null ? submission : { ...submission, knownAs: known }));
     const candidate = watch.time("validate", () => validate(draft));
     const attested = await watch.timeAsync("attest", () => attest(candidate, deps));
-    const permitted = authorize(attested, deps.mode);
+    const permitted = authorize(attested, deps.mode, clock.now());
     return watch.timeAsync("store", () => store(permitted, db.orm, clock.now()));
   }
 

@@ -1,5 +1,5 @@
 import { Problem } from "../base/problem.ts";
-import type { Attested, Door, Evidence, Permitted } from "./stages.ts";
+import type { Attested, Candidate, Door, Evidence, Permitted } from "./stages.ts";
 
 /** Who may write (design "ADMISSION"). */
 export type AdmissionMode = "signed" | "open" | "token";
@@ -14,8 +14,8 @@ export function requirePass(mode: AdmissionMode, evidence: Evidence): void {
   }
 }
 
-/** Whether the mode lets this document in, whoever's entry it may touch. Pure. */
-export function authorize(attested: Attested, mode: AdmissionMode): Permitted {
+/** Whether the mode lets this document in at `now`, whoever's entry it may touch. Pure. */
+export function authorize(attested: Attested, mode: AdmissionMode, now: Date): Permitted {
   const { candidate } = attested;
   requirePass(mode, candidate.submission.evidence);
   if (attested.controller === null) {
@@ -28,7 +28,23 @@ export function authorize(attested: Attested, mode: AdmissionMode): Permitted {
       );
     }
   }
-  return { stage: "permitted", attested };
+  return { stage: "permitted", attested, expires: expiryOf(candidate, now) };
+}
+
+/** When the registration runs out: `ttl` overrides what the producer wrote as `expires` (WoT Discovery §7.3.1.1). */
+function expiryOf(candidate: Candidate, now: Date): Date | null {
+  const { ttlSeconds, expires } = candidate.requested;
+  if (ttlSeconds !== null) return new Date(now.getTime() + ttlSeconds * 1000);
+  if (expires !== null && expires <= now) {
+    throw new Problem(
+      "invalid-thing-description",
+      "registration.expires lies in the past, so nobody could read the entry.",
+      {
+        validationErrors: [{ field: "/registration/expires", description: "must lie in the future" }],
+      },
+    );
+  }
+  return expires;
 }
 
 /** Whether somebody with this evidence may remove an entry that nobody signed. Pure. */

@@ -47,7 +47,7 @@ function validateAsDescription(draft: Draft): Candidate {
   if (validationErrors.length > 0) {
     throw new Problem("invalid-thing-description", describe(validationErrors.length), { validationErrors });
   }
-  registrationRequestOf(repaired.td);
+  const requested = registrationRequestOf(repaired.td);
 
   const id = thingIdOf(repaired.td);
   if (id === null && (signed || draft.submission.target !== null)) {
@@ -69,12 +69,12 @@ function validateAsDescription(draft: Draft): Candidate {
   if (id === null) {
     const minted = newUuidUrn();
     const td = { ...repaired.td, id: minted };
-    return { ...rewritten(draft, td, repaired), kind: "description", signed, thingId: minted, minted: true };
+    return { ...rewritten(draft, td, repaired), kind: "description", signed, thingId: minted, requested, minted: true };
   }
   const thingId = repaired.alias === null ? targetedId(draft, parseThingId(id)) : parseThingId(id);
   return repaired.repairs.length === 0
-    ? { ...verbatim(draft), kind: "description", signed, thingId }
-    : { ...rewritten(draft, repaired.td, repaired), kind: "description", signed, thingId };
+    ? { ...verbatim(draft), kind: "description", signed, thingId, requested }
+    : { ...rewritten(draft, repaired.td, repaired), kind: "description", signed, thingId, requested };
 }
 
 /** Repairs an unsigned description, once it is sure that its own id, even a broken one, is what the path named. */
@@ -109,6 +109,7 @@ function verbatim(draft: Draft): Omit<Candidate, "kind" | "signed" | "thingId"> 
     json: draft.json,
     repairs: [],
     alias: null,
+    requested: { ttlSeconds: null, expires: null },
     minted: false,
   };
 }

@@ -58,6 +58,8 @@ export interface Candidate {
   repairs: Repair[];
   /** The original id, where it was no URI. */
   alias: string | null;
+  /** How long the publisher asks to be listed. */
+  requested: { ttlSeconds: number | null; expires: Date | null };
   /** The registration was new to us: no id was given, so none can exist. */
   minted: boolean;
 }
@@ -75,6 +77,8 @@ export interface Attested {
 export interface Permitted {
   readonly stage: "permitted";
   attested: Attested;
+  /** When the registration will run out. */
+  expires: Date | null;
 }
 
 /** What became of a submission. */

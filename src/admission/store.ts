@@ -3,7 +3,6 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { Queryable } from "../db/client.ts";
 import { appendToJournal, type JournalPosition, type NewJournalRow } from "../db/journal.ts";
-import { registrationRequestOf } from "../things/enrich.ts";
 import { createEntryWriter, type EntryRow, type EntryWriter, isExpired, type NewEntry } from "../things/entry-store.ts";
 import { checkPrecondition, decide, signedEntry } from "./decide.ts";
 import type { Door, Evidence, Outcome, Permitted, Precondition, Receipt } from "./stages.ts";
@@ -149,16 +148,13 @@ async function insertVersion(permitted: Permitted, writer: EntryWriter, now: Dat
 /** The columns that each new version sets. */
 function rowOf(permitted: Permitted, now: Date) {
   const { candidate, verification } = permitted.attested;
-  const requested =
-    candidate.kind === "description" ? registrationRequestOf(candidate.json) : { ttlSeconds: null, expires: null };
   return {
     state: candidate.kind === "tombstone" ? "retracted" : "active",
     digest: candidate.digest,
     versionCreated: verification?.created ?? null,
     modified: now,
-    // WoT Discovery §7.3.1.1: a ttl overrides what the producer wrote as the expiry.
-    expires: requested.ttlSeconds === null ? requested.expires : new Date(now.getTime() + requested.ttlSeconds * 1000),
-    ttlSeconds: requested.ttlSeconds,
+    expires: permitted.expires,
+    ttlSeconds: candidate.requested.ttlSeconds,
     door: candidate.submission.door,
     origin: candidate.submission.origin,
     verificationMethod: verification?.verificationMethod ?? null,

@@ -1,0 +1,272 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Did, digestOf, entryKeyOf, etagOf, type ThingId } from "../base/ids.ts";
+import { Problem } from "../base/problem.ts";
+import type { EntryRow } from "../things/entry-store.ts";
+import { checkPrecondition, decide, type Decision } from "./decide.ts";
+import type { Attested, Door, Evidence, Precondition } from "./stages.ts";
+
+const thingId = "urn:example:thing" as ThingId;
+const alice = "did:key:alice" as Did;
+const bob = "did:key:bob" as Did;
+const now = new Date("2026-11-21T12:00:00Z");
+
+interface Document {
+  text: string;
+  controller: Did | null;
+  created: string;
+  kind?: "description" | "tombstone";
+  door?: Door;
+  evidence?: Evidence;
+  precondition?: Precondition;
+}
+
+function attested(document: Document): Attested {
+  const { text, controller, created, kind = "description", door = "http", evidence = { kind: "none" } } = document;
+  return {
+    stage: "attested",
+    controller,
+    verification:
+      controller === null
+        ? null
+        : {
+            controller,
+            created,
+            verificationMethod: `${controller}#key`,
+            cryptosuite: "eddsa-jcs-2022",
+            expires: null,
+            verifiedAt: now,
+          },
+    candidate: {
+      stage: "candidate",
+      submission: {
+        door,
+        evidence,
+        bytes: Buffer.from(text),
+        target: [thingId],
+        origin: null,
+        ...(document.precondition === undefined ? {} : { precondition: document.precondition }),
+      },
+      kind,
+      signed: controller !== null,
+      thingId,
+      document: text,
+      digest: digestOf(text),
+      json: {},
+      repairs: [],
+      alias: null,
+      requested: { ttlSeconds: null, expires: null },
+      minted: false,
+    },
+  };
+}
+
+function row(document: Document, change: Partial<EntryRow> = {}): EntryRow {
+  return {
+    key: entryKeyOf(document.controller, thingId),
+    sequence: 1,
+    thingId,
+    controller: document.controller,
+    isPrimary: true,
+    state: document.kind === "tombstone" ? "retracted" : "active",
+    versionId: 1,
+    versionCount: 1,
+    digest: digestOf(document.text),
+    versionCreated: document.controller === null ? null : document.created,
+    equivocal: false,
+    created: now,
+    modified: now,
+    expires: null,
+    ttlSeconds: null,
+    door: "http",
+    origin: null,
+    verificationMethod: null,
+    cryptosuite: null,
+    verifiedAt: null,
+    repairs: null,
+    ...change,
+  };
+}
+
+/** What the store would hold afterwards; the part of it that decisions depend on. */
+function applied(rows: EntryRow[], document: Document): EntryRow[] {
+  let decision: Decision;
+  try {
+    decision = decide(attested(document), rows, now);
+  } catch (error) {
+    if (error instanceof Problem) return rows;
+    throw error;
+  }
+  switch (decision.action) {
+    case "create": {
+      const { supersedes, isPrimary } = decision;
+      return [...rows.filter((one) => one !== supersedes), row(document, { isPrimary })];
+    }
+    case "update": {
+      const { entry, equivocal } = decision;
+      const { isPrimary } = entry;
+      return rows.map((one) =>
+        one === entry ? row(document, { isPrimary, equivocal: equivocal || one.equivocal }) : one,
+      );
+    }
+    case "evidence": {
+      const { entry } = decision;
+      return rows.map((one) => (one === entry ? { ...one, equivocal: true } : one));
+    }
+    case "relist":
+    case "keep":
+      return rows;
+  }
+}
+
+const problemOf = (run: () => unknown): string => {
+  try {
+    run();
+    return "none";
+  } catch (error) {
+    return error instanceof Problem ? error.type : String(error);
+  }
+};
+
+const first: Document = { text: "1", controller: alice, created: "2026-01-01T00:00:00.000000000Z" };
+const second: Document = { text: "2", controller: alice, created: "2026-01-02T00:00:00.000000000Z" };
+
+describe("versions of one controller", () => {
+  const versions = fc.uniqueArray(
+    fc.record({
+      text: fc.string(),
+      day: fc.integer({ min: 1, max: 3 }),
+      kind: fc.constantFrom("description" as const, "tombstone" as const),
+    }),
+    { selector: ({ text }) => text, minLength: 1, maxLength: 6 },
+  );
+
+  test("reach one state in any order and with duplicates", () => {
+    const orders = versions
+      .map((all) =>
+        all.map(({ text, day, kind }): Document => ({
+          ...first,
+          text,
+          kind,
+          created: `2026-01-0${day}T00:00:00.000000000Z`,
+        })),
+      )
+      .chain((all) =>
+        fc.tuple(
+          fc.constant(all),
+          fc.shuffledSubarray([...all, ...all], { minLength: all.length * 2, maxLength: all.length * 2 }),
+        ),
+      );
+    fc.assert(
+      fc.property(orders, ([all, shuffled]) => {
+        const [straight] = all.reduce(applied, []);
+        const [mixed] = shuffled.reduce(applied, []);
+        expect([mixed?.versionCreated, mixed?.digest, mixed?.state]).toEqual([
+          straight?.versionCreated,
+          straight?.digest,
+          straight?.state,
+        ]);
+      }),
+    );
+  });
+
+  test("admitting twice equals once", () => {
+    fc.assert(
+      fc.property(versions, (all) => {
+        const documents = all.map(({ text, day, kind }): Document => ({ ...first, text, kind, created: `${day}` }));
+        const once = documents.reduce(applied, []);
+        const last = documents.at(-1) as Document;
+        expect(applied(once, last).map(({ digest }) => digest)).toEqual(once.map(({ digest }) => digest));
+      }),
+    );
+  });
+
+  test("an older version is refused, also after a tombstone", () => {
+    const tombstone: Document = { ...second, kind: "tombstone" };
+    expect(problemOf(() => decide(attested(first), [row(second)], now))).toBe("version-not-newer");
+    expect(problemOf(() => decide(attested(first), [row(tombstone)], now))).toBe("version-not-newer");
+  });
+
+  test("two documents of one instant: the higher digest wins, the other is evidence", () => {
+    const [low, high] = ["a", "b"]
+      .map((text): Document => ({ ...first, text }))
+      .sort((a, b) => (digestOf(a.text) < digestOf(b.text) ? -1 : 1)) as [Document, Document];
+    expect(decide(attested(high), [row(low)], now)).toMatchObject({ action: "update", equivocal: true });
+    expect(decide(attested(low), [row(high)], now)).toMatchObject({ action: "evidence" });
+  });
+
+  test("the same document again changes nothing", () => {
+    expect(decide(attested(first), [row(first)], now)).toMatchObject({ action: "keep" });
+  });
+
+  test("an unlisted entry takes no new description, but a tombstone, and anything from the operator", () => {
+    const rows = [row(first, { state: "unlisted" })];
+    expect(problemOf(() => decide(attested(second), rows, now))).toBe("entry-unlisted");
+    expect(decide(attested({ ...second, kind: "tombstone" }), rows, now)).toMatchObject({ action: "update" });
+    const byOperator: Document = { ...second, evidence: { kind: "token" } };
+    expect(decide(attested(byOperator), rows, now)).toMatchObject({ action: "update" });
+    expect(decide(attested({ ...first, evidence: { kind: "token" } }), rows, now)).toMatchObject({ action: "relist" });
+  });
+});
+
+describe("several controllers of one thing id", () => {
+  const bobs: Document = { ...second, controller: bob };
+
+  test("the id belongs to the first", () => {
+    expect(problemOf(() => decide(attested(bobs), [row(first)], now))).toBe("not-controller");
+  });
+
+  test("a peer's document of another controller is kept apart and does not shadow the first", () => {
+    expect(decide(attested({ ...bobs, door: "inbox" }), [row(first)], now)).toEqual({
+      action: "create",
+      isPrimary: false,
+      supersedes: null,
+    });
+  });
+
+  test("the second controller may go on with what was kept apart only through a door that keeps apart", () => {
+    const apart = row({ ...first, controller: bob }, { isPrimary: false });
+    expect(decide(attested({ ...bobs, door: "inbox" }), [row(first), apart], now)).toMatchObject({ action: "update" });
+    expect(problemOf(() => decide(attested(bobs), [row(first), apart], now))).toBe("not-controller");
+  });
+});
+
+describe("unsigned documents", () => {
+  const unsigned: Document = { text: "u", controller: null, created: "" };
+
+  test("cannot touch a signed entry", () => {
+    expect(problemOf(() => decide(attested(unsigned), [row(first)], now))).toBe("signed-entry");
+  });
+
+  test("are replaced by the first signed one", () => {
+    const known = row(unsigned);
+    expect(decide(attested(first), [known], now)).toEqual({ action: "create", isPrimary: true, supersedes: known });
+  });
+
+  test("renew a registration that runs out, even without a change", () => {
+    const expiring = row(unsigned, { expires: new Date(now.getTime() + 1000), ttlSeconds: 60 });
+    expect(decide(attested(unsigned), [expiring], now)).toMatchObject({ action: "update", revived: false });
+    expect(decide(attested(unsigned), [{ ...expiring, expires: now }], now)).toMatchObject({ revived: true });
+  });
+});
+
+describe("preconditions", () => {
+  const known = row(first);
+  const own = etagOf(known.digest);
+  const other = etagOf("other");
+  test.each<[string, Precondition, EntryRow | null, string]>([
+    ["If-Match of the current tag", { ifMatch: [own] }, known, "none"],
+    ["If-Match of another tag", { ifMatch: [other] }, known, "precondition-failed"],
+    ["If-Match of any on nothing", { ifMatch: "*" }, null, "precondition-failed"],
+    ["If-Match of any on an entry", { ifMatch: "*" }, known, "none"],
+    ["If-Match of weak tags only", { ifMatch: [] }, known, "precondition-failed"],
+    ["If-None-Match of any on an entry", { ifNoneMatch: "*" }, known, "precondition-failed"],
+    ["If-None-Match of any on nothing", { ifNoneMatch: "*" }, null, "none"],
+    ["If-None-Match of any on a retracted entry", { ifNoneMatch: "*" }, { ...known, state: "retracted" }, "none"],
+    ["If-None-Match of any on an expired entry", { ifNoneMatch: "*" }, { ...known, expires: now }, "none"],
+    ["If-None-Match of the current tag", { ifNoneMatch: [own] }, known, "precondition-failed"],
+    ["If-None-Match of another tag", { ifNoneMatch: [other] }, known, "none"],
+  ])("%s", (_, precondition, entry, problem) => {
+    expect(problemOf(() => checkPrecondition(precondition, entry, now))).toBe(problem);
+  });
+});
