@@ -9,7 +9,7 @@ import { createEgress } from "./base/egress.ts";
 import { limits } from "./base/limits.ts";
 import { loggerOf } from "./base/log.ts";
 import type { Config } from "./config.ts";
-import { type Database, openDatabase, pingDatabase } from "./db/client.ts";
+import { type Database, type DatabaseOptions, openDatabase, pingDatabase } from "./db/client.ts";
 import { establishEpoch } from "./db/journal.ts";
 import { createApp } from "./http/app.ts";
 import { loadRegistryKey, registryDidDocument } from "./identity/registry-identity.ts";
@@ -31,6 +31,13 @@ export interface Service extends AsyncDisposable {
   readonly app: OpenAPIHono;
   /** Finishes the requests under way, stops the consumers, closes the database. */
   close(): Promise<void>;
+}
+
+/** What a caller may bring along, such as tests do. */
+export interface ServiceParts {
+  clock?: Clock;
+  /** An open database, which stays the caller's to close; otherwise the configured one is opened. */
+  database?: Database;
 }
 
 /**
@@ -95,6 +102,10 @@ export async function startService(config: Config, { clock = systemClock }: { cl
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function databaseOptions({ databaseUrl, dataDir }: Config): DatabaseOptions {
+  return databaseUrl === null ? { dataDir } : { databaseUrl };
 }
 
 function createMetrics() {
