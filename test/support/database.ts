@@ -110,7 +110,8 @@ async function migratedDirectory(): Promise<string> {
   if (await exists(directory)) return directory;
 
   const made = await mkdtemp(path.join(cache, "making-"));
-  await using _unfinished = { [Symbol.asyncDispose]: () => rm(made, { recursive: true, force: true }) };
+  await using unfinished = new AsyncDisposableStack();
+  unfinished.defer(() => rm(made, { recursive: true, force: true }));
   const db = await openDatabase({ dataDir: made });
   await db.close();
   // Several test processes may be at this point: the first one's directory stays.

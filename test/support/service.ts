@@ -1,0 +1,80 @@
+import type { Clock } from "../../src/base/clock.ts";
+import type { Config } from "../../src/config.ts";
+import { type Service, startService } from "../../src/main.ts";
+import { createDatabasePlace, type DatabasePlace } from "./database.ts";
+import type { SignedTd } from "./descriptions.ts";
+
+/** What `token` mode and operators use in tests. */
+export const adminToken = "a-token-for-tests-0123456789";
+
+/** A registry for tests: real in every part, on a free port of the loopback address, with a database of its own. */
+export interface TestService extends AsyncDisposable {
+  readonly service: Service;
+  readonly url: string;
+  readonly place: DatabasePlace;
+  /** Sends a request over the network. `path` starts with a slash. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Asks the app itself, without the network. */
+  request(path: string, init?: RequestInit): Promise<Response>;
+  /** Registers or updates a document over the network. */
+  put(document: Pick<SignedTd, "id" | "text">, headers?: Record<string, string>): Promise<Response>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a registry. `overrides` change its configuration; with `place` it opens that database, which then stays when
+ * the service is closed (for tests with two nodes, or a restart).
+ */
+export async function startTestService(
+  overrides: Partial<Config> = {},
+  options: { clock?: Clock; place?: DatabasePlace } = {},
+): Promise<TestService> {
+  const place = options.place ?? (await createDatabasePlace());
+  const service = await startService(
+    {
+      host: "127.0.0.1",
+      port: 0,
+      publicUrl: null,
+      ...place.config,
+      admission: "signed",
+      adminToken,
+      allowPrivateAddresses: true,
+      logLevel: "silent",
+      ...overrides,
+    },
+    options.clock === undefined ? {} : { clock: options.clock },
+  );
+  const url = `http://127.0.0.1:${service.address.port}`;
+  const close = async () => {
+    await service.close();
+    if (options.place === undefined) await place[Symbol.asyncDispose]();
+  };
+  const fetchFrom = (path: string, init?: RequestInit) => fetch(url + path, init);
+  return {
+    service,
+    url,
+    place,
+    fetch: fetchFrom,
+    request: async (path, init) => service.app.request(path, init),
+    put: ({ id, text }, headers = {}) =>
+      fetchFrom(thingPath(id), {
+        method: "PUT",
+        headers: { "content-type": "application/td+json", ...headers },
+        body: text,
+      }),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The path of an entry. */
+export function thingPath(id: string): string {
+  return `/things/${encodeURIComponent(id)}`;
+}
+
+/** The name of the problem in a response, such as `not-found`; null if it holds none. */
+export async function problemOf(response: Response): Promise<string | null> {
+  if (!response.headers.get("content-type")?.startsWith("application/problem+json")) return null;
+  const { type } = (await response.json()) as { type: string };
+  return type.replace("urn:thingstead:problem:", "");
+}
