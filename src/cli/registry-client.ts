@@ -1,0 +1,186 @@
+import { limits } from "../base/limits.ts";
+import type { ValidationError } from "../base/problem.ts";
+import { Refusal, Unreachable } from "./failure.ts";
+
+/** Milliseconds that a registry has for one answer. */
+const answerMsMax = 30_000;
+
+/** Bytes of an answer that are read: a full page of search results with long texts. */
+const answerBytesMax = 8 * 1024 * 1024;
+
+/** What the registry says of an entry that it took in. */
+export interface Written {
+  /** Whether the entry was not there before. */
+  created: boolean;
+  id: string;
+  href: string;
+  repairs: ValidationError[];
+}
+
+/** A document as the registry, or any other server, keeps it. */
+export interface FetchedDocument {
+  bytes: Uint8Array;
+  /** Whether it was answered as gone: then it is a Tombstone. */
+  gone: boolean;
+}
+
+export interface SearchItem {
+  score: number;
+  id: string;
+  title: string | null;
+  description: string | null;
+  types: string[];
+  matched: { capability: string; name: string }[];
+  controller: string | null;
+  verified: boolean;
+  origin: string | null;
+  href: string;
+}
+
+export interface SearchAnswer {
+  items: SearchItem[];
+  next: string | null;
+}
+
+/** A registry, over HTTP. Methods throw a Refusal with what the registry said, or Unreachable. */
+export interface RegistryClient {
+  /** Registers a description without an id. */
+  post(document: string): Promise<Written>;
+  /** Registers or replaces a description, or retracts a thing with a Tombstone. */
+  put(id: string, document: string, mediaType: "application/td+json" | "application/activity+json"): Promise<Written>;
+  /** The current document of an entry; null if there is none. */
+  find(id: string): Promise<FetchedDocument | null>;
+  search(query: URLSearchParams): Promise<SearchAnswer>;
+}
+
+/** @param registry the registry's URL, without a trailing slash. */
+export function createRegistryClient({ registry, token }: { registry: string; token: string | null }): RegistryClient {
+  const authorization: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
+  const urlOf = (id: string) => `${registry}/things/${encodeURIComponent(id)}`;
+
+  async function write(url: string, method: "POST" | "PUT", mediaType: string, document: string): Promise<Response> {
+    const headers = { "content-type": mediaType, accept: "application/json", ...authorization };
+    const response = await send(registry, url, { method, headers, body: document });
+    if (!response.ok) throw await refusalOf(response);
+    return response;
+  }
+
+  return {
+    async post(document) {
+      return writtenOf(await write(`${registry}/things`, "POST", "application/td+json", document));
+    },
+
+    async put(id, document, mediaType) {
+      const response = await write(urlOf(id), "PUT", mediaType, document);
+      if (response.status === 201) return writtenOf(response);
+      await response.body?.cancel();
+      return { created: false, id, href: urlOf(id), repairs: [] };
+    },
+
+    async find(id) {
+      const response = await send(registry, urlOf(id), { headers: { accept: "application/td+json, */*;q=0.5" } });
+      return documentOf(response);
+    },
+
+    async search(query) {
+      const response = await send(registry, `${registry}/search?${query}`, { headers: { accept: "application/json" } });
+      if (!response.ok) throw await refusalOf(response);
+      return (await jsonOf(response)) as SearchAnswer;
+    },
+  };
+}
+
+/** Fetches a document from any http(s) URL; a Tombstone counts although its status is 410. Throws a Refusal. */
+export async function fetchDocument(url: string): Promise<FetchedDocument> {
+  const accept = "application/td+json, application/activity+json, application/ld+json, application/json";
+  const found = await documentOf(await send(url, url, { headers: { accept } }));
+  if (found === null) throw new Refusal(`There is nothing at ${url}.`);
+  return found;
+}
+
+async function documentOf(response: Response): Promise<FetchedDocument | null> {
+  if (response.status === 404) {
+    await response.body?.cancel();
+    return null;
+  }
+  const gone = response.status === 410 && !isProblem(response);
+  if (!response.ok && !gone) throw await refusalOf(response);
+  return { bytes: await readBody(response, limits.documentBytesMax), gone };
+}
+
+async function send(server: string, url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, { ...init, signal: AbortSignal.timeout(answerMsMax) });
+  } catch (error) {
+    throw unreachable(server, error);
+  }
+}
+
+function unreachable(server: string, error: unknown): Unreachable {
+  const reason = reasonOf(error);
+  return new Unreachable(
+    `Nothing answers at ${server} (${reason}). Start a registry with \`npx thingstead serve\`, or name another one with --registry.`,
+    { cause: error },
+  );
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && error.name === "TimeoutError") return `no answer within ${answerMsMax / 1000} s`;
+  const cause = error instanceof Error ? error.cause : undefined;
+  const { code } = (cause ?? {}) as { code?: unknown };
+  if (typeof code === "string") return code;
+  return cause instanceof Error ? cause.message : String(error);
+}
+
+async function writtenOf(response: Response): Promise<Written> {
+  const body = (await jsonOf(response)) as { id: string; href: string; repairs?: ValidationError[] };
+  return { created: true, id: body.id, href: body.href, repairs: body.repairs ?? [] };
+}
+
+/** The problem details of an answer (RFC 9457) as something to print. */
+async function refusalOf(response: Response): Promise<Refusal> {
+  if (!isProblem(response)) {
+    await response.body?.cancel();
+    return new Refusal(`${response.url} answered ${response.status}, and not as a Thingstead registry does.`);
+  }
+  const problem = (await jsonOf(response)) as {
+    type?: string;
+    title?: string;
+    detail?: string;
+    requestId?: string;
+    validationErrors?: ValidationError[];
+  };
+  const request = problem.requestId === undefined ? "" : ` (requestId ${problem.requestId})`;
+  return new Refusal(
+    `Refused (${response.status}, ${problem.type ?? "about:blank"}): ${problem.title ?? ""}. ${problem.detail ?? ""}${request}`,
+    { validationErrors: Array.isArray(problem.validationErrors) ? problem.validationErrors : [] },
+  );
+}
+
+function isProblem(response: Response): boolean {
+  return response.headers.get("content-type")?.startsWith("application/problem+json") ?? false;
+}
+
+async function jsonOf(response: Response): Promise<unknown> {
+  const bytes = await readBody(response, answerBytesMax);
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+  } catch (cause) {
+    throw new Refusal(`${response.url} did not answer with JSON: is it a Thingstead registry?`, { cause });
+  }
+}
+
+async function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      bytes += chunk.byteLength;
+      if (bytes > bytesMax) throw new Refusal(`The answer of ${response.url} has more than ${bytesMax} bytes.`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw error instanceof Refusal ? error : unreachable(response.url, error);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,94 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { limits } from "../base/limits.ts";
+import { Refusal } from "./failure.ts";
+import { collect, registryOf, registryOption, type RegistryFlags } from "./options.ts";
+import type { SearchItem } from "./registry-client.ts";
+import { print, printableLine, say, type Terminal } from "./terminal.ts";
+
+const filterNames = ["capability", "type", "protocol", "media", "tag", "vendor", "lang"] as const;
+
+interface SearchFlags extends RegistryFlags, Partial<Record<(typeof filterNames)[number], string[]>> {
+  controller?: string;
+  verified?: boolean;
+  limit?: number;
+  cursor?: string;
+  json?: boolean;
+}
+
+const help = `
+Words are looked for in titles, descriptions, names of affordances, tags and vendors; the best answers come first. A
+capability is the name, title or @type of something that a thing can do: getWeather, get_weather and "get weather" are
+one. All filters must hold; those that may be repeated, each time. Without words, the newest come first.
+
+Exit code 1 says that nothing was found.
+
+Examples:
+  npx thingstead search "weather forecast"
+  npx thingstead search --capability getWeather --type lmos:Agent --verified
+  npx thingstead search router --protocol https --json`;
+
+export function addSearchCommand(program: Command, terminal: Terminal): void {
+  program
+    .command("search")
+    .summary("find agents and tools by words and capability")
+    .description("Finds things in a registry. Prints title, id, signer, what matched, and URL.")
+    .argument("[words...]", "what it should be about")
+    .option("--capability <name>", "what it can do (repeatable)", collect)
+    .option("--type <type>", "its @type, e.g. lmos:Agent (repeatable)", collect)
+    .option("--protocol <name>", "scheme or subprotocol that it speaks, e.g. mqtt (repeatable)", collect)
+    .option("--media <type>", "content type that it handles (repeatable)", collect)
+    .option("--tag <tag>", "a tag of it (repeatable)", collect)
+    .option("--vendor <name>", "who makes it (repeatable)", collect)
+    .option("--lang <tag>", "a language in which it is described (repeatable)", collect)
+    .option("--controller <did>", "who signed it")
+    .option("--verified", "only what a verified controller signed")
+    .option("--limit <number>", `how many, at most ${limits.searchPageMax}`, parseLimit)
+    .option("--cursor <cursor>", "the page after the one that named this cursor")
+    .option("--json", "print the registry's answer as it is")
+    .addOption(registryOption())
+    .addHelpText("after", help)
+    .action((words: string[], flags: SearchFlags) => search(words, flags, terminal));
+}
+
+async function search(words: string[], flags: SearchFlags, terminal: Terminal): Promise<void> {
+  const query = new URLSearchParams();
+  if (words.length > 0) query.set("q", words.join(" "));
+  for (const name of filterNames) for (const value of flags[name] ?? []) query.append(name, value);
+  if (flags.controller !== undefined) query.set("controller", flags.controller);
+  if (flags.verified === true) query.set("verified", "true");
+  if (flags.limit !== undefined) query.set("limit", String(flags.limit));
+  if (flags.cursor !== undefined) query.set("cursor", flags.cursor);
+
+  const answer = await registryOf(flags, terminal).search(query);
+  if (flags.json === true) print(terminal, JSON.stringify(answer, null, 2));
+  else print(terminal, answer.items.map(describe).join("\n\n"));
+  if (answer.items.length === 0) throw new Refusal("Nothing was found.");
+  if (answer.next !== null && flags.json !== true) {
+    say(terminal, `There is more: repeat the search with --cursor ${printableLine(answer.next, 5_000)}`);
+  }
+}
+
+function describe(item: SearchItem): string {
+  const matched = [...new Set(item.matched.map(({ name }) => name))];
+  const signer =
+    item.controller === null
+      ? "unsigned"
+      : `${item.verified ? "verified" : "not verified"}, signed by ${item.controller}`;
+  return [
+    item.title ?? "(untitled)",
+    `  ${item.id}`,
+    `  ${signer}`,
+    ...(matched.length === 0 ? [] : [`  matched: ${matched.join(", ")}`]),
+    `  ${item.href}`,
+  ]
+    .map((line) => `${line.startsWith("  ") ? "  " : ""}${printableLine(line, 2_500)}`)
+    .join("\n");
+}
+
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 1 || limit > limits.searchPageMax) {
+    throw new InvalidArgumentError(`Expected a number from 1 to ${limits.searchPageMax}.`);
+  }
+  return limit;
+}

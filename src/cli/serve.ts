@@ -1,0 +1,153 @@
+import { readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { parseEnv } from "node:util";
+import { type Command, Option } from "commander";
+import { configureLogging } from "../base/log.ts";
+import { type Config, loadConfig } from "../config.ts";
+import type { Service } from "../main.ts";
+import { isSystemError, Refusal } from "./failure.ts";
+import { say, type Terminal } from "./terminal.ts";
+
+/** Flag by configuration variable. ADMIN_TOKEN has none: everybody on a machine can read command lines. */
+const flagNames = {
+  HOST: "host",
+  PORT: "port",
+  PUBLIC_URL: "publicUrl",
+  DATABASE_URL: "databaseUrl",
+  DATA_DIR: "dataDir",
+  ADMISSION: "admission",
+  ALLOW_PRIVATE_ADDRESSES: "allowPrivateAddresses",
+  LOG_LEVEL: "logLevel",
+} as const;
+
+type ServeFlags = Partial<Record<(typeof flagNames)[keyof typeof flagNames], string | true>>;
+
+/**
+ * Milliseconds within which a second signal is taken for an echo of the first: npm passes on the Ctrl-C that the
+ * terminal has already sent to all of its children.
+ */
+const echoMs = 500;
+
+const help = `
+Every flag has an environment variable (--public-url: PUBLIC_URL), which may also stand in a file .env in the working
+directory. Flags win over the environment, the environment over the file. ADMIN_TOKEN has no flag.
+
+Examples:
+  npx thingstead serve
+  npx thingstead serve --port 9000 --data-dir /var/lib/thingstead
+  DATABASE_URL=postgres://thingstead:secret@localhost/thingstead npx thingstead serve`;
+
+export function addServeCommand(program: Command, terminal: Terminal): void {
+  program
+    .command("serve")
+    .summary("run a registry")
+    .description("Runs a registry until it is told to stop (Ctrl-C).")
+    .option("--host <address>", "address to listen on (default: 127.0.0.1)")
+    .option("--port <number>", "port to listen on, 0 for a free one (default: 8080)")
+    .option("--public-url <url>", "the origin that others see (default: http://localhost:PORT)")
+    .option("--database-url <url>", "a Postgres server (default: the embedded database)")
+    .option("--data-dir <directory>", "where the embedded database lives (default: ./data)")
+    .addOption(new Option("--admission <mode>", "who may write (default: signed)").choices(["signed", "open", "token"]))
+    .option("--allow-private-addresses", "let DIDs lead to private addresses: tests and closed networks only")
+    .option("--log-level <level>", "debug, info, warning, error, fatal or silent (default: info)")
+    .addHelpText("after", help)
+    .action((flags: ServeFlags) => serve(flags, terminal));
+}
+
+async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
+  const config = loadConfig({ ...(await readDotEnv()), ...terminal.env, ...variablesOf(flags) });
+  await configureLogging(config.logLevel);
+  const service = await start(config);
+  say(terminal, bannerOf(service, config));
+  await stopSignal(terminal);
+  say(terminal, "Stopping.");
+  await service.close();
+}
+
+async function start(config: Config): Promise<Service> {
+  // The other commands need neither database nor server, and start faster without them.
+  const { startService } = await import("../main.ts");
+  try {
+    return await startService(config);
+  } catch (error) {
+    throw new Refusal(startFailure(error, config), { cause: error });
+  }
+}
+
+function startFailure(error: unknown, config: Config): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === "listen") {
+    if (code === "EADDRINUSE") {
+      return `Port ${config.port} on ${config.host} is taken. Stop what listens there, or set PORT (--port) to another one.`;
+    }
+    if (code === "EACCES")
+      return `Port ${config.port} needs rights that this process lacks. Set PORT (--port) above 1023.`;
+    return `Nothing can listen on ${config.host}, port ${config.port} (${code}). Set HOST (--host) and PORT (--port).`;
+  }
+  if (config.databaseUrl !== null) {
+    // The URL may hold a password.
+    const { host, pathname } = new URL(config.databaseUrl);
+    return `The database ${pathname.slice(1)} at ${host} cannot be used: ${message || code}. Check DATABASE_URL.`;
+  }
+  if (isSystemError(error)) return `${message}. Check DATA_DIR (--data-dir), now ${config.dataDir}.`;
+  return message;
+}
+
+/** What there is and what to try next. */
+function bannerOf(service: Service, config: Config): string {
+  const database =
+    service.database === "pglite" ? "embedded (PGlite)" : `Postgres at ${new URL(config.databaseUrl ?? "").host}`;
+  const local = `http://localhost:${service.address.port}`;
+  const registry = service.address.port === 8080 ? "" : ` --registry ${local}`;
+  const admission = {
+    signed: "signed: whoever signs a description may publish it",
+    open: "open: anyone may publish, unsigned too",
+    token: "token: writing needs ADMIN_TOKEN",
+  }[config.admission];
+  return `
+Thingstead runs at ${service.publicUrl}
+  database   ${database}${service.database === "pglite" ? `, data in ${config.dataDir}` : ""}
+  admission  ${admission}
+  API        ${service.publicUrl}/docs
+
+Try next:
+  npx thingstead keygen --out me.json
+  npx thingstead register examples/weather-agent.td.json --key me.json${registry}
+  npx thingstead search "weather forecast"${registry}
+
+Ctrl-C stops it.
+`;
+}
+
+/** Waits for SIGINT or SIGTERM; from then on another one ends the process at once. */
+async function stopSignal(terminal: Terminal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  process.once("SIGINT", resolve).once("SIGTERM", resolve);
+  await promise;
+  const force = () => {
+    say(terminal, "Stopped without waiting.");
+    process.exit(1);
+  };
+  const echo = () => {};
+  process.on("SIGINT", echo).on("SIGTERM", echo);
+  void delay(echoMs, undefined, { ref: false }).then(() => process.on("SIGINT", force).on("SIGTERM", force));
+}
+
+/** The variables in `.env`, if there is one. */
+async function readDotEnv(): Promise<Record<string, string | undefined>> {
+  try {
+    return parseEnv(await readFile(".env", "utf8"));
+  } catch (error) {
+    if (isSystemError(error) && error.code === "ENOENT") return {};
+    throw error;
+  }
+}
+
+function variablesOf(flags: ServeFlags): Record<string, string> {
+  const given = Object.entries(flagNames).flatMap(([variable, flag]) => {
+    const value = flags[flag];
+    return value === undefined ? [] : [[variable, value === true ? "on" : value]];
+  });
+  return Object.fromEntries(given) as Record<string, string>;
+}
