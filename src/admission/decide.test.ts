@@ -36,6 +36,7 @@ function attested(document: Document): Attested {
             cryptosuite: "eddsa-jcs-2022",
             expires: null,
             verifiedAt: now,
+            signedDigest: digestOf(text),
           },
     candidate: {
       stage: "candidate",
@@ -72,6 +73,7 @@ function row(document: Document, change: Partial<EntryRow> = {}): EntryRow {
     versionId: 1,
     versionCount: 1,
     digest: digestOf(document.text),
+    versionDigest: digestOf(document.text),
     versionCreated: document.controller === null ? null : document.created,
     equivocal: false,
     created: now,

@@ -56,10 +56,13 @@ function decideUnsigned(attested: Attested, own: EntryRow, now: Date): Decision 
 function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
   const { candidate, verification } = attested;
   if (verification === null || own.versionCreated === null) throw new Error("a signed entry without a proof's instant");
+  // Not the digest of the bytes: anybody can write the same signed content with other white space, and make another
+  // document of it, but only the controller can make another version.
+  const versionDigest = verification.signedDigest;
   const byOperator = candidate.submission.evidence.kind === "token";
 
   const sameInstant = verification.created === own.versionCreated;
-  if (sameInstant && candidate.digest === own.digest) {
+  if (sameInstant && versionDigest === own.versionDigest) {
     return own.state === "unlisted" && byOperator ? { action: "relist", entry: own } : { action: "keep", entry: own };
   }
   if (verification.created < own.versionCreated) {
@@ -69,7 +72,7 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
       { extensions: { known: own.versionCreated } },
     );
   }
-  if (sameInstant && candidate.digest < own.digest) return { action: "evidence", entry: own };
+  if (sameInstant && versionDigest < own.versionDigest) return { action: "evidence", entry: own };
   if (own.state === "unlisted" && !byOperator && candidate.kind === "description") {
     throw new Problem(
       "entry-unlisted",

@@ -135,6 +135,7 @@ async function insertVersion(permitted: Permitted, writer: EntryWriter, now: Dat
   return writer.insertVersion({
     entryKey: entryKeyOf(controller, candidate.thingId),
     digest: candidate.digest,
+    versionDigest: verification?.signedDigest ?? candidate.digest,
     kind: candidate.kind,
     document: candidate.document,
     versionCreated: verification?.created ?? null,
@@ -151,6 +152,7 @@ function rowOf(permitted: Permitted, now: Date) {
   return {
     state: candidate.kind === "tombstone" ? "retracted" : "active",
     digest: candidate.digest,
+    versionDigest: verification?.signedDigest ?? candidate.digest,
     versionCreated: verification?.created ?? null,
     modified: now,
     expires: permitted.expires,
@@ -165,8 +167,9 @@ function rowOf(permitted: Permitted, now: Date) {
 }
 
 async function keepEvidence(permitted: Permitted, entry: EntryRow, writer: EntryWriter, now: Date): Promise<Problem> {
-  const { digest } = permitted.attested.candidate;
-  if (!(await writer.hasVersion(entry.key, digest))) await insertVersion(permitted, writer, now);
+  const versionDigest = permitted.attested.verification?.signedDigest;
+  if (versionDigest === undefined) throw new Error("an unsigned document cannot be equivocal");
+  if (!(await writer.hasVersion(entry.key, versionDigest))) await insertVersion(permitted, writer, now);
   if (!entry.equivocal) await writer.updateEntry(entry.key, { equivocal: true });
   return new Problem(
     "version-not-newer",

@@ -147,7 +147,7 @@ export async function establishEpoch(db: Queryable): Promise<string> {
     const [fresh] = await rowsOf<{ epoch: string }>(
       tx,
       sql`insert into registry (lineage) values (${now.lineage})
-          on conflict (only) do update set lineage = excluded.lineage, epoch = gen_random_uuid()
+          on conflict ("only") do update set lineage = excluded.lineage, epoch = gen_random_uuid()
           returning epoch`,
     );
     if (fresh === undefined) throw new Error("the registry's row was not written");

@@ -159,12 +159,12 @@ export function createEntryWriter(tx: Queryable) {
       return tx.select().from(entries).where(eq(entries.thingId, thingId));
     },
 
-    /** Whether this very document is among the entry's versions. */
-    async hasVersion(key: EntryKey, digest: Digest): Promise<boolean> {
+    /** Whether this very version is kept of the entry. */
+    async hasVersion(key: EntryKey, versionDigest: Digest): Promise<boolean> {
       const found = await tx
         .select({ id: versions.id })
         .from(versions)
-        .where(and(eq(versions.entryKey, key), eq(versions.digest, digest)))
+        .where(and(eq(versions.entryKey, key), eq(versions.versionDigest, versionDigest)))
         .limit(1);
       return found.length > 0;
     },

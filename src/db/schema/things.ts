@@ -7,7 +7,7 @@ const instant = (name: string) => timestamp(name, { withTimezone: true, precisio
 
 /**
  * What the registry keeps for one `(controller, thing id)`. The row outlives retraction and removal: its
- * `version_created` and `digest` are the high-water mark that refuses a replayed old version (design §3.5).
+ * `version_created` and `version_digest` are the high-water mark that refuses a replayed old version (design §3.5).
  */
 export const entries = pgTable(
   "entries",
@@ -22,7 +22,10 @@ export const entries = pgTable(
     state: text("state", { enum: ["active", "unlisted", "retracted"] }).notNull(),
     versionId: bigint("version_id", { mode: "number" }).notNull(),
     versionCount: integer("version_count").notNull().default(1),
+    /** SHA-256 of the document's bytes: what an entity tag names. */
     digest: hex("digest").$type<Digest>().notNull(),
+    /** SHA-256 of what the proof covers, for an unsigned entry of the bytes: what tells versions apart. */
+    versionDigest: hex("version_digest").$type<Digest>().notNull(),
     /** The proof's `created`, normalised so that it sorts as text; null for an unsigned entry. */
     versionCreated: codePointText("version_created"),
     /** Two different documents with one `created` were seen (design §3.5). */
@@ -55,6 +58,7 @@ export const versions = pgTable(
     id: bigint("id", { mode: "number" }).generatedAlwaysAsIdentity().primaryKey(),
     entryKey: hex("entry_key").$type<EntryKey>().notNull(),
     digest: hex("digest").$type<Digest>().notNull(),
+    versionDigest: hex("version_digest").$type<Digest>().notNull(),
     kind: text("kind", { enum: ["description", "tombstone"] }).notNull(),
     document: text("document").notNull(),
     versionCreated: codePointText("version_created"),

@@ -119,9 +119,16 @@ const listQuery = z.object({
   offset: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
 });
 
+/** Something about an entry, beside the entry itself. */
+interface Subresource {
+  suffix: string;
+  read(stored: StoredEntry): Promise<object>;
+}
+
 /** The W3C WoT Discovery Things API (§7.3.2.1), with registration and history beside each thing. */
 export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
   const { admission, entries } = deps;
+  const hrefOf = (entry: EntryRow) => entryUrl(deps.publicUrl(), entry);
 
   /** The entry that the path names, also by an alias; null if there is none. */
   async function find(readings: string[], controller?: string): Promise<StoredEntry | null> {
@@ -162,23 +169,74 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     return new Response(asSigned ? document : JSON.stringify(enrichedTd(stored)), { headers });
   }
 
-  /** `…/registration` may also be the end of an id: then it is the entry that is meant. */
-  async function answerBeside(
-    c: Context,
-    suffix: string,
-    answer: (stored: StoredEntry) => Promise<Response>,
-  ): Promise<Response> {
-    const whole = await find(readThingPath(c));
-    if (whole !== null) return answerWithEntry(c, whole, false);
-    const { controller } = readQuery(c.req.url, subresourceQuery);
-    return answer(await mustFind(readThingPath(c, suffix), controller));
+  /**
+   * What the path names: an entry, or something beside one. An id may itself end like the path of a sub-resource, so
+   * the whole path is looked up first.
+   */
+  async function findTarget(c: Context): Promise<{ stored: StoredEntry; beside: Subresource | null }> {
+    const { pathname, searchParams } = new URL(c.req.url);
+    const controller = searchParams.get("controller") ?? undefined;
+    const beside = subresources.find(
+      ({ suffix }) => pathname.endsWith(suffix) && pathname.length > "/things/".length + suffix.length,
+    );
+    if (beside === undefined) return { stored: await mustFind(readThingPath(c), controller), beside: null };
+    const whole = await find(readThingPath(c), controller);
+    if (whole !== null) return { stored: whole, beside: null };
+    return { stored: await mustFind(readThingPath(c, beside.suffix), controller), beside };
   }
+
+  async function registrationOf({ entry }: StoredEntry): Promise<z.infer<typeof registrationSchema>> {
+    return {
+      id: entry.thingId,
+      href: hrefOf(entry),
+      state: entry.state === "retracted" ? "retracted" : "active",
+      controller: entry.controller,
+      digest: entry.digest,
+      registration: {
+        created: entry.created.toISOString(),
+        modified: entry.modified.toISOString(),
+        ...(entry.expires === null ? {} : { expires: entry.expires.toISOString() }),
+        ...(entry.ttlSeconds === null ? {} : { ttl: entry.ttlSeconds }),
+      },
+      verification: {
+        verified: entry.verifiedAt !== null,
+        verificationMethod: entry.verificationMethod,
+        cryptosuite: entry.cryptosuite,
+        verifiedAt: entry.verifiedAt?.toISOString() ?? null,
+        created: entry.versionCreated,
+      },
+      provenance: { door: entry.door, origin: entry.origin },
+      equivocal: entry.equivocal,
+      repairs: entry.repairs ?? [],
+      alias: entry.controller === null ? await entries.aliasOf(entry.key) : null,
+    };
+  }
+
+  async function versionsOf({ entry }: StoredEntry): Promise<z.infer<typeof versionsSchema>> {
+    const versions = await entries.listVersions(entry.key, limits.versionsPerEntryMax);
+    return {
+      id: entry.thingId,
+      versions: versions.map((version) => ({
+        digest: version.digest,
+        kind: version.kind,
+        current: version.id === entry.versionId,
+        created: version.versionCreated,
+        accepted: version.accepted.toISOString(),
+        verificationMethod: version.verificationMethod,
+        door: version.door,
+        origin: version.origin,
+      })),
+    };
+  }
+
+  const subresources: Subresource[] = [
+    { suffix: "/registration", read: registrationOf },
+    { suffix: "/versions", read: versionsOf },
+  ];
 
   async function afterWrite(receipt: Receipt): Promise<void> {
     if (receipt.position !== null) await deps.searchable(receipt.position);
   }
-
-  const hrefOf = (entry: EntryRow) => entryUrl(deps.publicUrl(), entry);
 
   function createdResponse({ entry, repairs, alias }: Receipt): Response {
     const href = hrefOf(entry);
@@ -259,80 +317,30 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     },
   });
 
-  addRoute(app, {
-    config: {
-      method: "get",
-      path: "/things/{id}/registration",
-      tags,
-      summary: "What the registry knows about an entry",
-      description: "Registration, verification and provenance of an entry, retracted ones included.",
-      request: { params: idParam, query: subresourceQuery },
-      responses: {
-        200: { description: "The facts.", content: { "application/json": { schema: registrationSchema } } },
-        ...problemResponses("not-found", "invalid-parameter"),
-      },
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/things/{id}/registration",
+    tags,
+    summary: "What the registry knows about an entry",
+    description: "Registration, verification and provenance of an entry, retracted ones included.",
+    request: { params: idParam, query: subresourceQuery },
+    responses: {
+      200: { description: "The facts.", content: { "application/json": { schema: registrationSchema } } },
+      ...problemResponses("not-found", "invalid-parameter"),
     },
-    handler: (c) =>
-      answerBeside(c, "/registration", async ({ entry }) => {
-        const body: z.infer<typeof registrationSchema> = {
-          id: entry.thingId,
-          href: hrefOf(entry),
-          state: entry.state === "retracted" ? "retracted" : "active",
-          controller: entry.controller,
-          digest: entry.digest,
-          registration: {
-            created: entry.created.toISOString(),
-            modified: entry.modified.toISOString(),
-            ...(entry.expires === null ? {} : { expires: entry.expires.toISOString() }),
-            ...(entry.ttlSeconds === null ? {} : { ttl: entry.ttlSeconds }),
-          },
-          verification: {
-            verified: entry.verifiedAt !== null,
-            verificationMethod: entry.verificationMethod,
-            cryptosuite: entry.cryptosuite,
-            verifiedAt: entry.verifiedAt?.toISOString() ?? null,
-            created: entry.versionCreated,
-          },
-          provenance: { door: entry.door, origin: entry.origin },
-          equivocal: entry.equivocal,
-          repairs: entry.repairs ?? [],
-          alias: entry.controller === null ? await entries.aliasOf(entry.key) : null,
-        };
-        return c.json(body);
-      }),
   });
 
-  addRoute(app, {
-    config: {
-      method: "get",
-      path: "/things/{id}/versions",
-      tags,
-      summary: "The history of an entry",
-      description: `Its versions, newest first, evidence of equivocation included; the last ${limits.versionsPerEntryMax} are kept.`,
-      request: { params: idParam, query: subresourceQuery },
-      responses: {
-        200: { description: "The versions.", content: { "application/json": { schema: versionsSchema } } },
-        ...problemResponses("not-found", "invalid-parameter"),
-      },
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/things/{id}/versions",
+    tags,
+    summary: "The history of an entry",
+    description: `Its versions, newest first, evidence of equivocation included; the last ${limits.versionsPerEntryMax} are kept.`,
+    request: { params: idParam, query: subresourceQuery },
+    responses: {
+      200: { description: "The versions.", content: { "application/json": { schema: versionsSchema } } },
+      ...problemResponses("not-found", "invalid-parameter"),
     },
-    handler: (c) =>
-      answerBeside(c, "/versions", async ({ entry }) => {
-        const versions = await entries.listVersions(entry.key, limits.versionsPerEntryMax);
-        const body: z.infer<typeof versionsSchema> = {
-          id: entry.thingId,
-          versions: versions.map((version) => ({
-            digest: version.digest,
-            kind: version.kind,
-            current: version.id === entry.versionId,
-            created: version.versionCreated,
-            accepted: version.accepted.toISOString(),
-            verificationMethod: version.verificationMethod,
-            door: version.door,
-            origin: version.origin,
-          })),
-        };
-        return c.json(body);
-      }),
   });
 
   addRoute(app, {
@@ -353,9 +361,12 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
         ...problemResponses("not-found", "invalid-parameter"),
       },
     },
+    // Sub-resources are told apart here, since the id takes the rest of the path.
     handler: async (c) => {
-      const query = readQuery(c.req.url, entryQuery);
-      return answerWithEntry(c, await mustFind(readThingPath(c), query.controller), query.enriched === "true");
+      const { stored, beside } = await findTarget(c);
+      if (beside === null) return answerWithEntry(c, stored, readQuery(c.req.url, entryQuery).enriched === "true");
+      readQuery(c.req.url, subresourceQuery);
+      return c.json(await beside.read(stored));
     },
   });
 

@@ -1,0 +1,2 @@
+ALTER TABLE "entries" ADD COLUMN "version_digest" "bytea" NOT NULL;--> statement-breakpoint
+ALTER TABLE "versions" ADD COLUMN "version_digest" "bytea" NOT NULL;
