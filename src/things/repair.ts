@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from "../base/json.ts";
 import { isJsonObject } from "../base/json.ts";
 import { limits } from "../base/limits.ts";
 import { isUri } from "./thing-id.ts";
-import { arrayOf, objectOf, stringsOf } from "./vocabulary.ts";
+import { arrayOf, listOf, objectOf, stringsOf } from "./vocabulary.ts";
 
 /** One change that was made to a description so that it is valid. */
 export interface Repair {
@@ -53,7 +53,7 @@ export function repairDescription(td: JsonObject, options: { mintId: () => Thing
     change("id", id, `The id was not a URI. It is now "${id}"; the thing can still be found by its original id.`);
   }
   if (!types.includes("Thing")) {
-    change("@type", ["Thing", ...types], 'The type "Thing" was missing and has been added.');
+    change("@type", ["Thing", ...listOf(td["@type"])], 'The type "Thing" was missing and has been added.');
   }
   for (const [member, value] of Object.entries(missingSecurity(td))) {
     change(member, value, `No security was described, so "${member}" now says that none is needed (nosec).`);

@@ -31,6 +31,9 @@ const comboExpectations: Record<string, string> = {
 /** How many raw faults are looked at: many times more than are listed, so that the choice below has enough of them. */
 const rawFaultsMax = 400;
 
+/** Characters of all their pointers together: they are copied on use, and one name may take up most of a document. */
+const rawPointerUnitsMax = 1024 * 1024;
+
 /** Names in documents may be long: a pointer ends at the innermost container that can be named in this length. */
 const pointerUnitsMax = 512;
 
@@ -48,7 +51,10 @@ interface Fault extends ValidationError {
  */
 export function faultsOf(errors: ErrorObject[]): ValidationError[] {
   const faults: Fault[] = [];
+  let pointerUnits = 0;
   for (const error of errors.slice(0, rawFaultsMax)) {
+    pointerUnits += error.instancePath.length;
+    if (pointerUnits > rawPointerUnitsMax) break;
     if (error.keyword === "if") continue;
     if (error.keyword !== "oneOf" && error.keyword !== "anyOf") {
       faults.push(faultOf(error));
@@ -77,7 +83,7 @@ function mostTelling(alternatives: Fault[], choice: ErrorObject): Fault[] {
   if (specific !== undefined) return [specific];
   const isAmbiguous = alternatives.length === 0;
   const expected = isAmbiguous ? "only one of oneOf and allOf" : (known(field) ?? "a value of another type");
-  return [{ field, description: `Expected ${expected}.`, isAboutType: false, isAboutMissing: false }];
+  return [{ field, description: `Expected ${expected}.`, isAboutType: !isAmbiguous, isAboutMissing: false }];
 }
 
 /** `pointer`, or that of a container around it that can be shown. */
@@ -134,17 +140,15 @@ function expectationOf(error: ErrorObject, params: Record<string, unknown>): str
       return 'no such member: only links with the rel "icon" have sizes';
     case "not":
       if (error.instancePath.endsWith("/rel")) return 'another relation than "tm:extends", which is for Thing Models';
-      return known(error.instancePath) ?? "another value";
+      return known(error.instancePath.replace(/\/\d+$/, "")) ?? "another value";
     default:
       return "another value";
   }
 }
 
-/** What the member that `pointer` ends with (or that holds the item it ends with) is expected to be. */
+/** What the member that `pointer` ends with is expected to be. */
 function known(pointer: string): string | undefined {
-  const tail = pointer.slice(-64).split("/");
-  const last = tail.at(-1) ?? "";
-  const name = /^\d+$/.test(last) ? "" : last;
+  const name = pointer.slice(pointer.lastIndexOf("/") + 1);
   return Object.hasOwn(expectations, name) ? expectations[name] : undefined;
 }
 
