@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import packageJson from "../../package.json" with { type: "json" };
 import { describeFailure, exitCodeOf } from "./failure.ts";
 import { addKeygenCommand } from "./keygen.ts";
 import { addRegisterCommand } from "./register.ts";
@@ -28,6 +29,7 @@ Exit codes: 0 done, 1 refused or not found, 2 wrong usage.`;
 async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   const program = new Command("thingstead")
     .description("A registry where AI agents and tools are published, verified and found.")
+    .version(packageJson.version)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
@@ -49,8 +51,7 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
     return 0;
   } catch (error) {
     // Commander has already told the user what was wrong with the arguments.
-    if (error instanceof CommanderError && error.code !== "commander.invalidArgument")
-      return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     terminal.stderr.write(`${describeFailure(error)}\n`);
     return exitCodeOf(error);
   }

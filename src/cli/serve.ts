@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseEnv } from "node:util";
 import { type Command, Option } from "commander";
 import { configureLogging } from "../base/log.ts";
 import { type Config, loadConfig } from "../config.ts";
 import type { Service } from "../main.ts";
+import { readLocalFile } from "./documents.ts";
 import { isSystemError, Refusal } from "./failure.ts";
 import { say, type Terminal } from "./terminal.ts";
 
@@ -20,7 +20,9 @@ const flagNames = {
   LOG_LEVEL: "logLevel",
 } as const;
 
-type ServeFlags = Partial<Record<(typeof flagNames)[keyof typeof flagNames], string | true>>;
+interface ServeFlags extends Partial<Record<(typeof flagNames)[keyof typeof flagNames], string | true>> {
+  envFile?: string;
+}
 
 /**
  * Milliseconds within which a second signal is taken for an echo of the first: npm passes on the Ctrl-C that the
@@ -29,11 +31,12 @@ type ServeFlags = Partial<Record<(typeof flagNames)[keyof typeof flagNames], str
 const echoMs = 500;
 
 const help = `
-Every flag has an environment variable (--public-url: PUBLIC_URL), which may also stand in a file .env in the working
-directory. Flags win over the environment, the environment over the file. ADMIN_TOKEN has no flag.
+Every flag has an environment variable (--public-url: PUBLIC_URL), which may also stand in the file of --env-file; see
+.env.example. Flags win over the environment, the environment over the file. ADMIN_TOKEN has no flag.
 
 Examples:
   npx thingstead serve
+  npx thingstead serve --env-file .env
   npx thingstead serve --port 9000 --data-dir /var/lib/thingstead
   DATABASE_URL=postgres://thingstead:secret@localhost/thingstead npx thingstead serve`;
 
@@ -49,13 +52,14 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
     .option("--data-dir <directory>", "where the embedded database lives (default: ./data)")
     .addOption(new Option("--admission <mode>", "who may write (default: signed)").choices(["signed", "open", "token"]))
     .option("--allow-private-addresses", "let DIDs lead to private addresses: tests and closed networks only")
+    .option("--env-file <file>", "read variables from this file, in the form of .env.example")
     .option("--log-level <level>", "debug, info, warning, error, fatal or silent (default: info)")
     .addHelpText("after", help)
     .action((flags: ServeFlags) => serve(flags, terminal));
 }
 
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
-  const config = loadConfig({ ...(await readDotEnv()), ...terminal.env, ...variablesOf(flags) });
+  const config = loadConfig({ ...(await readEnvFile(flags.envFile)), ...terminal.env, ...variablesOf(flags) });
   await configureLogging(config.logLevel);
   const service = await start(config);
   say(terminal, bannerOf(service, config));
@@ -134,14 +138,8 @@ async function stopSignal(terminal: Terminal): Promise<void> {
   void delay(echoMs, undefined, { ref: false }).then(() => process.on("SIGINT", force).on("SIGTERM", force));
 }
 
-/** The variables in `.env`, if there is one. */
-async function readDotEnv(): Promise<Record<string, string | undefined>> {
-  try {
-    return parseEnv(await readFile(".env", "utf8"));
-  } catch (error) {
-    if (isSystemError(error) && error.code === "ENOENT") return {};
-    throw error;
-  }
+async function readEnvFile(file: string | undefined): Promise<Record<string, string | undefined>> {
+  return file === undefined ? {} : parseEnv(Buffer.from(await readLocalFile(file)).toString("utf8"));
 }
 
 function variablesOf(flags: ServeFlags): Record<string, string> {
