@@ -1,4 +1,5 @@
 import { base58 } from "@scure/base";
+import { limits } from "../base/limits.ts";
 
 /** The signature algorithms that are understood here. */
 export type Algorithm = "Ed25519" | "P-256" | "P-384";
@@ -36,8 +37,11 @@ const otherKeyNames: Record<string, string> = {
   "8524": "RSA",
 };
 
-/** Characters of a multibase text that are looked at: base58 takes time that grows with the square of the length. */
-const multibaseCharactersMax = 160;
+/**
+ * Characters of a multibase text that are looked at, since base58 takes time that grows with the square of the length.
+ * The longest that is used here has 132; the bound leaves room to tell an RSA key by its name.
+ */
+const multibaseCharactersMax = limits.didBytesMax;
 
 /** A key or signature that is not written as it should be. `kind` tells what cannot be used from what is broken. */
 export class EncodingError extends Error {
@@ -108,6 +112,7 @@ function decodeKey(text: string, codecs: Record<Algorithm, Codec>): { algorithm:
     }
     return { algorithm, bytes: decoded.subarray(2) };
   }
+  if (decoded.length < 2) throw new EncodingError("malformed", "is too short to be a key");
   const code = Buffer.from(decoded.subarray(0, 2)).toString("hex");
   const name = otherKeyNames[code] ?? `multicodec 0x${code}`;
   throw new EncodingError("unsupported", `is of the type ${name}; supported are Ed25519, P-256 and P-384`);

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../base/json.ts";
+import type { JsonObject, JsonValue } from "../base/json.ts";
 import { Problem } from "../base/problem.ts";
 import { cryptosuiteFor, hashDataOf, signHashData } from "./cryptosuite.ts";
 import type { SigningKey } from "./keys.ts";
@@ -22,7 +22,6 @@ export function signDocument(
   if (expires !== undefined && expires <= created) {
     throw new Problem("invalid-proof", `The proof would expire at ${expires.toISOString()}, before it is created.`);
   }
-  const context = document["@context"];
   const proof: JsonObject = {
     type: "DataIntegrityProof",
     cryptosuite: cryptosuiteFor(key.algorithm),
@@ -30,9 +29,23 @@ export function signDocument(
     ...(expires === undefined ? {} : { expires: expires.toISOString() }),
     verificationMethod: key.id,
     proofPurpose: "assertionMethod",
-    // As createProof of both suites has it (§3.3.1).
-    ...(context === undefined ? {} : { "@context": context }),
+    ...contextOf(document),
   };
   const signature = signHashData(hashDataOf(document, proof, key.algorithm), key.algorithm, key.privateKey);
   return { ...document, proof: { ...proof, proofValue: encodeMultibase(signature) } };
+}
+
+/**
+ * The document's context, which createProof of both suites copies into the proof (§3.3.1), but for one that holds
+ * objects: there the Digital Bazaar libraries compare context by context with `!==` when they verify, and refuse every
+ * document that went over a wire. Verifiers look at a proof's context only if there is one, and the document's own is
+ * signed in any case.
+ */
+function contextOf(document: JsonObject): JsonObject {
+  const context = document["@context"];
+  return context !== undefined && [context].flat().every(isText) ? { "@context": context } : {};
+}
+
+function isText(value: JsonValue): boolean {
+  return typeof value === "string";
 }
