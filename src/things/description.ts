@@ -39,7 +39,7 @@ function versionOf(context: JsonValue | undefined): TdVersion | null {
 }
 
 /**
- * The context must equal or contain that of the TD (TD 1.1 §6.1, td-context). The recommendation asks for it first; the
+ * The context must equal or contain that of the TD (TD 1.1, assertion td-context). The recommendation asks for it first; the
  * published schema does not, and neither does this: no reader of ours depends on the order.
  */
 function contextFaults(context: JsonValue | undefined, version: TdVersion | null): ValidationError[] {
@@ -67,7 +67,7 @@ function idFaults(td: JsonObject): ValidationError[] {
 
 /**
  * Names that refer to nothing: in `security` of the thing and its forms and in `combo` schemes to `securityDefinitions`
- * (TD 1.1 §5.3.3, "names from securityDefinitions"), in `additionalResponses` to `schemaDefinitions` (§5.3.4.3).
+ * (TD 1.1 §5.3.1.1 and §5.3.3), in `additionalResponses` to `schemaDefinitions` (§5.3.4.4).
  */
 function nameFaults(td: JsonObject): ValidationError[] {
   const errors: ValidationError[] = [];
