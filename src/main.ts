@@ -44,12 +44,11 @@ export interface ServiceParts {
  * Starts a registry: opens and migrates the database, starts the journal's consumers, listens. The one place where
  * everything is assembled. Rejects when the port is taken, or the database cannot be opened.
  */
-export async function startService(config: Config, { clock = systemClock }: { clock?: Clock } = {}): Promise<Service> {
+export async function startService(config: Config, parts: ServiceParts = {}): Promise<Service> {
   await using stack = new AsyncDisposableStack();
+  const clock = parts.clock ?? systemClock;
 
-  const db = stack.use(
-    await openDatabase(config.databaseUrl === null ? { dataDir: config.dataDir } : { databaseUrl: config.databaseUrl }),
-  );
+  const db = parts.database ?? stack.use(await openDatabase(databaseOptions(config)));
   await establishEpoch(db.orm);
   const registryKey = await loadRegistryKey(db.orm);
 

@@ -2,7 +2,7 @@ import type { Did, Digest, Etag, ThingId } from "../base/ids.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { JournalPosition } from "../db/journal.ts";
 import type { Verification } from "../identity/proof.ts";
-import type { EntryRow } from "../things/entry-store.ts";
+import type { CurrentEntry } from "../things/entry-store.ts";
 import type { Repair } from "../things/repair.ts";
 
 /** The way by which something came in. */
@@ -88,7 +88,7 @@ export type Outcome = "created" | "updated" | "unchanged" | "retracted";
 export interface Receipt {
   readonly stage: "receipt";
   outcome: Outcome;
-  entry: EntryRow;
+  entry: CurrentEntry;
   repairs: Repair[];
   alias: string | null;
   /** Null when nothing changed. */

@@ -3,8 +3,15 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { Queryable } from "../db/client.ts";
 import { appendToJournal, type JournalPosition, type NewJournalRow } from "../db/journal.ts";
-import { createEntryWriter, type EntryRow, type EntryWriter, isExpired, type NewEntry } from "../things/entry-store.ts";
-import { checkPrecondition, decide, signedEntry } from "./decide.ts";
+import {
+  createEntryWriter,
+  type CurrentEntry,
+  type EntryRow,
+  type EntryWriter,
+  isExpired,
+  type NewVersion,
+} from "../things/entry-store.ts";
+import { checkPrecondition, type Decision, decide, signedEntry } from "./decide.ts";
 import type { Door, Evidence, Outcome, Permitted, Precondition, Receipt } from "./stages.ts";
 
 /**
@@ -12,14 +19,11 @@ import type { Door, Evidence, Outcome, Permitted, Precondition, Receipt } from "
  * writes the version, the entry and one row of the journal. Throws what `decide` throws.
  */
 export async function store(permitted: Permitted, db: Queryable, now: Date): Promise<Receipt> {
-  const { attested } = permitted;
-  const { candidate } = attested;
+  const { candidate } = permitted.attested;
   const written = await db.transaction(async (tx): Promise<Receipt | Problem> => {
     const writer = createEntryWriter(tx);
-    // A minted id is known to nobody else, so nobody else can be writing it.
-    if (!candidate.minted) await writer.lockThing(candidate.thingId);
-    const rows = candidate.minted ? [] : await writer.rowsOfThing(candidate.thingId);
-    const decision = decide(attested, rows, now);
+    const rows = await lockedRows(permitted, writer);
+    const decision = decide(permitted.attested, rows, now);
 
     switch (decision.action) {
       case "keep":
@@ -32,28 +36,47 @@ export async function store(permitted: Permitted, db: Queryable, now: Date): Pro
         return receipt("updated", entry, position, permitted);
       }
       case "create":
-      case "update": {
-        if (decision.action === "create" && decision.supersedes !== null) {
-          await remove(tx, writer, decision.supersedes, candidate.submission, now);
-        }
-        const entry =
-          decision.action === "create"
-            ? await insert(permitted, decision.isPrimary, writer, now)
-            : await replace(permitted, decision, writer, now);
-        if (candidate.alias !== null) await claimAlias(writer, candidate.alias, entry);
-        const outcome = outcomeOf(permitted, decision.action === "create" || decision.revived);
-        const position = await appendToJournal(tx, {
-          ...journalRow(outcome, entry, candidate.submission, now),
-          versionId: entry.versionId,
-          digest: entry.digest,
-        });
-        return receipt(outcome, entry, position, permitted);
-      }
+        if (decision.supersedes !== null) await remove(tx, writer, decision.supersedes, candidate.submission, now);
+        return write(permitted, newEntry(permitted, decision.isPrimary, now), true, tx, writer, now);
+      case "update":
+        return write(permitted, nextEntry(permitted, decision, now), decision.revived, tx, writer, now);
     }
   });
   // Evidence of equivocation has to be committed although the request fails.
   if (written instanceof Problem) throw written;
   return written;
+}
+
+/** All rows of the thing id, which nobody else writes until this transaction ends. */
+async function lockedRows({ attested }: Permitted, writer: EntryWriter): Promise<EntryRow[]> {
+  const { thingId, minted } = attested.candidate;
+  // A minted id is known to nobody else, so nobody else can be writing it.
+  if (minted) return [];
+  // Sent together, run in order: the second one sees what was committed while the first one waited.
+  const [, rows] = await Promise.all([writer.lockThing(thingId), writer.rowsOfThing(thingId)]);
+  return rows;
+}
+
+async function write(
+  permitted: Permitted,
+  entry: CurrentEntry,
+  isNew: boolean,
+  tx: Queryable,
+  writer: EntryWriter,
+  now: Date,
+): Promise<Receipt> {
+  const { candidate } = permitted.attested;
+  const outcome = outcomeOf(permitted, isNew);
+  const [, position] = await Promise.all([
+    writer.putCurrent(versionOf(permitted, now), entry),
+    appendToJournal(tx, { ...journalRow(outcome, entry, candidate.submission, now), digest: entry.digest }),
+  ]);
+  if (entry.versionCount > limits.versionsPerEntryMax) {
+    await writer.pruneVersions(entry.key, limits.versionsPerEntryMax);
+    await writer.updateEntry(entry.key, { versionCount: limits.versionsPerEntryMax });
+  }
+  if (candidate.alias !== null) await claimAlias(writer, candidate.alias, entry);
+  return receipt(outcome, entry, position, permitted);
 }
 
 export interface Removal {
@@ -96,58 +119,33 @@ export async function removeEntry(removal: Removal, db: Queryable, now: Date): P
   });
 }
 
-async function insert(permitted: Permitted, isPrimary: boolean, writer: EntryWriter, now: Date): Promise<EntryRow> {
+function newEntry(permitted: Permitted, isPrimary: boolean, now: Date): CurrentEntry {
   const { candidate, controller } = permitted.attested;
-  const key = entryKeyOf(controller, candidate.thingId);
-  const versionId = await insertVersion(permitted, writer, now);
-  return writer.insertEntry({
-    ...rowOf(permitted, now),
-    key,
+  return {
+    ...versionFacts(permitted, now),
+    key: entryKeyOf(controller, candidate.thingId),
     thingId: candidate.thingId,
     controller,
     isPrimary,
-    versionId,
+    versionCount: 1,
+    equivocal: false,
     created: now,
-  });
+  };
 }
 
-async function replace(
-  permitted: Permitted,
-  decision: { entry: EntryRow; equivocal: boolean; revived: boolean },
-  writer: EntryWriter,
-  now: Date,
-): Promise<EntryRow> {
-  const { entry } = decision;
-  const versionId = await insertVersion(permitted, writer, now);
-  const updated = await writer.updateEntry(entry.key, {
-    ...rowOf(permitted, now),
-    versionId,
-    versionCount: Math.min(entry.versionCount + 1, limits.versionsPerEntryMax),
-    ...(decision.equivocal ? { equivocal: true } : {}),
-    ...(decision.revived ? { created: now } : {}),
-  });
-  if (entry.versionCount >= limits.versionsPerEntryMax) await writer.pruneVersions(updated, limits.versionsPerEntryMax);
-  return updated;
+function nextEntry(permitted: Permitted, decision: Extract<Decision, { action: "update" }>, now: Date): CurrentEntry {
+  const { sequence: _, versionId: __, ...entry } = decision.entry;
+  return {
+    ...entry,
+    ...versionFacts(permitted, now),
+    versionCount: entry.versionCount + 1,
+    equivocal: entry.equivocal || decision.equivocal,
+    created: decision.revived ? now : entry.created,
+  };
 }
 
-async function insertVersion(permitted: Permitted, writer: EntryWriter, now: Date): Promise<number> {
-  const { candidate, controller, verification } = permitted.attested;
-  return writer.insertVersion({
-    entryKey: entryKeyOf(controller, candidate.thingId),
-    digest: candidate.digest,
-    versionDigest: verification?.signedDigest ?? candidate.digest,
-    kind: candidate.kind,
-    document: candidate.document,
-    versionCreated: verification?.created ?? null,
-    verificationMethod: verification?.verificationMethod ?? null,
-    accepted: now,
-    door: candidate.submission.door,
-    origin: candidate.submission.origin,
-  });
-}
-
-/** The columns that each new version sets. */
-function rowOf(permitted: Permitted, now: Date) {
+/** What each new version sets in its entry. */
+function versionFacts(permitted: Permitted, now: Date) {
   const { candidate, verification } = permitted.attested;
   return {
     state: candidate.kind === "tombstone" ? "retracted" : "active",
@@ -163,13 +161,29 @@ function rowOf(permitted: Permitted, now: Date) {
     cryptosuite: verification?.cryptosuite ?? null,
     verifiedAt: verification?.verifiedAt ?? null,
     repairs: candidate.repairs.length > 0 ? candidate.repairs : null,
-  } satisfies Partial<NewEntry>;
+  } satisfies Partial<CurrentEntry>;
+}
+
+function versionOf(permitted: Permitted, now: Date): NewVersion {
+  const { candidate, controller, verification } = permitted.attested;
+  return {
+    entryKey: entryKeyOf(controller, candidate.thingId),
+    digest: candidate.digest,
+    versionDigest: verification?.signedDigest ?? candidate.digest,
+    kind: candidate.kind,
+    document: candidate.document,
+    versionCreated: verification?.created ?? null,
+    verificationMethod: verification?.verificationMethod ?? null,
+    accepted: now,
+    door: candidate.submission.door,
+    origin: candidate.submission.origin,
+  };
 }
 
 async function keepEvidence(permitted: Permitted, entry: EntryRow, writer: EntryWriter, now: Date): Promise<Problem> {
   const versionDigest = permitted.attested.verification?.signedDigest;
   if (versionDigest === undefined) throw new Error("an unsigned document cannot be equivocal");
-  if (!(await writer.hasVersion(entry.key, versionDigest))) await insertVersion(permitted, writer, now);
+  if (!(await writer.hasVersion(entry.key, versionDigest))) await writer.insertVersion(versionOf(permitted, now));
   if (!entry.equivocal) await writer.updateEntry(entry.key, { equivocal: true });
   return new Problem(
     "version-not-newer",
@@ -181,7 +195,7 @@ async function keepEvidence(permitted: Permitted, entry: EntryRow, writer: Entry
 async function remove(
   tx: Queryable,
   writer: EntryWriter,
-  entry: EntryRow,
+  entry: CurrentEntry,
   origin: { door: Door; origin: string | null },
   now: Date,
 ): Promise<JournalPosition> {
@@ -189,7 +203,7 @@ async function remove(
   return appendToJournal(tx, journalRow("removed", entry, origin, now));
 }
 
-async function claimAlias(writer: EntryWriter, alias: string, entry: EntryRow): Promise<void> {
+async function claimAlias(writer: EntryWriter, alias: string, entry: CurrentEntry): Promise<void> {
   if (await writer.claimAlias(alias, entry.key)) return;
   throw new Problem(
     "conflict",
@@ -200,7 +214,7 @@ async function claimAlias(writer: EntryWriter, alias: string, entry: EntryRow): 
 
 function journalRow(
   kind: NewJournalRow["kind"],
-  entry: EntryRow,
+  entry: CurrentEntry,
   origin: { door: Door; origin: string | null },
   now: Date,
 ): NewJournalRow {
@@ -220,7 +234,12 @@ function outcomeOf(permitted: Permitted, isNew: boolean): Exclude<Outcome, "unch
   return isNew ? "created" : "updated";
 }
 
-function receipt(outcome: Outcome, entry: EntryRow, position: JournalPosition | null, permitted: Permitted): Receipt {
+function receipt(
+  outcome: Outcome,
+  entry: CurrentEntry,
+  position: JournalPosition | null,
+  permitted: Permitted,
+): Receipt {
   const { repairs, alias } = permitted.attested.candidate;
   return { stage: "receipt", outcome, entry, repairs, alias, position };
 }

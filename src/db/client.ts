@@ -71,7 +71,31 @@ async function openPostgres(databaseUrl: string, connectionsMax: number): Promis
     connection: { application_name: "thingstead", statement_timeout: limits.statementMsMax },
   });
   const close = () => client.end({ timeout: 5 });
-  return { kind: "postgres", orm: drizzlePostgres(client, { schema }), close, [Symbol.asyncDispose]: close };
+  const orm = drizzlePostgres(preparing(client), { schema });
+  return { kind: "postgres", orm, close, [Symbol.asyncDispose]: close };
+}
+
+/**
+ * The client, with each query prepared once a connection. Drizzle sends all its queries through `unsafe`, for which
+ * the driver by itself would parse and describe the statement anew each time, and so go to the server twice.
+ */
+function preparing<Client extends postgres.Sql | postgres.TransactionSql>(client: Client): Client {
+  return new Proxy(client, {
+    get(target, name, receiver) {
+      const member: unknown = Reflect.get(target, name, receiver);
+      if (name === "unsafe") {
+        return (query: string, parameters?: never[]) => target.unsafe(query, parameters, { prepare: true });
+      }
+      if (name === "begin" || name === "savepoint") {
+        const run = member as (...args: unknown[]) => Promise<unknown>;
+        return (...args: unknown[]) => {
+          const body = args.pop() as (tx: postgres.TransactionSql) => Promise<unknown>;
+          return run(...args, (tx: postgres.TransactionSql) => body(preparing(tx)));
+        };
+      }
+      return member;
+    },
+  });
 }
 
 async function openPglite(dataDir: string | undefined): Promise<Database> {

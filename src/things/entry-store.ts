@@ -1,4 +1,20 @@
-import { and, asc, desc, eq, getTableColumns, gt, inArray, isNull, lte, ne, or, sql } from "drizzle-orm";
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  inArray,
+  isNull,
+  lt,
+  ne,
+  notInArray,
+  or,
+  type SQL,
+  sql,
+} from "drizzle-orm";
+import type { PgColumn } from "drizzle-orm/pg-core";
 import type { Digest, EntryKey, Etag, ThingId } from "../base/ids.ts";
 import { etagOf } from "../base/ids.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/json.ts";
@@ -7,7 +23,8 @@ import { aliases, entries, versions } from "../db/schema/index.ts";
 
 export type EntryRow = typeof entries.$inferSelect;
 export type VersionRow = typeof versions.$inferSelect;
-export type NewEntry = typeof entries.$inferInsert;
+/** An entry without what the database numbers. */
+export type CurrentEntry = Omit<EntryRow, "sequence" | "versionId">;
 export type NewVersion = typeof versions.$inferInsert;
 
 /** An entry with the document of its current version, verbatim. */
@@ -146,6 +163,32 @@ export function createEntryReader(db: Queryable) {
 
 export type EntryReader = ReturnType<typeof createEntryReader>;
 
+const { id: _id, ...versionColumns } = getTableColumns(versions);
+const { sequence: _sequence, versionId: _versionId, ...entryColumns } = getTableColumns(entries);
+const comma = sql.raw(", ");
+const versionNames = namesOf(versionColumns);
+const entryNames = namesOf(entryColumns);
+const entryAssignments = sql.raw(
+  Object.values(entryColumns)
+    .map(({ name }) => `${name} = excluded.${name}`)
+    .join(", "),
+);
+
+function namesOf(columns: Record<string, PgColumn>): SQL {
+  return sql.raw(
+    Object.values(columns)
+      .map(({ name }) => name)
+      .join(", "),
+  );
+}
+
+function valuesOf(columns: Record<string, PgColumn>, row: Record<string, unknown>): SQL {
+  return sql.join(
+    Object.entries(columns).map(([name, column]) => sql.param(row[name] ?? null, column)),
+    comma,
+  );
+}
+
 /** Writes entries within the caller's transaction. Only admission uses it. */
 export function createEntryWriter(tx: Queryable) {
   return {
@@ -169,19 +212,21 @@ export function createEntryWriter(tx: Queryable) {
       return found.length > 0;
     },
 
-    async insertVersion(version: NewVersion): Promise<number> {
-      const [inserted] = await tx.insert(versions).values(version).returning({ id: versions.id });
-      if (inserted === undefined) throw new Error("the version was not written");
-      return inserted.id;
+    /** Adds a version. */
+    async insertVersion(version: NewVersion): Promise<void> {
+      await tx.insert(versions).values(version);
     },
 
-    async insertEntry(entry: NewEntry): Promise<EntryRow> {
-      const [inserted] = await tx.insert(entries).values(entry).returning();
-      if (inserted === undefined) throw new Error("the entry was not written");
-      return inserted;
+    /** Adds a version and makes it the current one of its entry, which is created if need be: in one statement. */
+    async putCurrent(version: NewVersion, entry: CurrentEntry): Promise<void> {
+      await tx.execute(sql`
+        with version as (insert into ${versions} (${versionNames}) values (${valuesOf(versionColumns, version)}) returning id)
+        insert into ${entries} (${entryNames}, version_id)
+        values (${valuesOf(entryColumns, entry)}, (select id from version))
+        on conflict (key) do update set ${entryAssignments}, version_id = excluded.version_id`);
     },
 
-    async updateEntry(key: EntryKey, change: Partial<NewEntry>): Promise<EntryRow> {
+    async updateEntry(key: EntryKey, change: Partial<CurrentEntry>): Promise<EntryRow> {
       const [updated] = await tx.update(entries).set(change).where(eq(entries.key, key)).returning();
       if (updated === undefined) throw new Error("the entry to change was not there");
       return updated;
@@ -194,11 +239,11 @@ export function createEntryWriter(tx: Queryable) {
     },
 
     /** Keeps the newest `keep` versions of an entry, and the current one in any case. */
-    async pruneVersions(entry: EntryRow, keep: number): Promise<void> {
+    async pruneVersions(key: EntryKey, keep: number): Promise<void> {
       const [oldestKept] = await tx
         .select({ id: versions.id })
         .from(versions)
-        .where(eq(versions.entryKey, entry.key))
+        .where(eq(versions.entryKey, key))
         .orderBy(desc(versions.id))
         .offset(keep - 1)
         .limit(1);
@@ -207,10 +252,9 @@ export function createEntryWriter(tx: Queryable) {
         .delete(versions)
         .where(
           and(
-            eq(versions.entryKey, entry.key),
-            lte(versions.id, oldestKept.id),
-            ne(versions.id, oldestKept.id),
-            ne(versions.id, entry.versionId),
+            eq(versions.entryKey, key),
+            lt(versions.id, oldestKept.id),
+            notInArray(versions.id, tx.select({ id: entries.versionId }).from(entries).where(eq(entries.key, key))),
           ),
         );
     },

@@ -19,8 +19,7 @@ export const journal = pgTable(
     entryKey: hex("entry_key").$type<EntryKey>().notNull(),
     thingId: codePointText("thing_id").$type<ThingId>().notNull(),
     controller: text("controller").$type<Did>(),
-    /** The version that the change brought; null where it brought none (unlisted, removed). */
-    versionId: bigint("version_id", { mode: "number" }),
+    /** The document that the change brought; null where it brought none (unlisted, removed). */
     digest: hex("digest").$type<Digest>(),
     door: text("door", { enum: ["http", "inbox", "lan", "cli"] }).notNull(),
     origin: text("origin"),

@@ -7,7 +7,7 @@ import { limits } from "../../base/limits.ts";
 import { Problem } from "../../base/problem.ts";
 import { isUri } from "../../things/description.ts";
 import { enrichDescription } from "../../things/enrich.ts";
-import { descriptionOf, type EntryRow, etagOfEntry, type StoredEntry } from "../../things/entry-store.ts";
+import { type CurrentEntry, descriptionOf, etagOfEntry, type StoredEntry } from "../../things/entry-store.ts";
 import { readBody } from "../body.ts";
 import { isNotModified, readPrecondition } from "../conditions.ts";
 import type { HttpDeps } from "../deps.ts";
@@ -128,7 +128,7 @@ interface Subresource {
 /** The W3C WoT Discovery Things API (§7.3.2.1), with registration and history beside each thing. */
 export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
   const { admission, entries } = deps;
-  const hrefOf = (entry: EntryRow) => entryUrl(deps.publicUrl(), entry);
+  const hrefOf = (entry: CurrentEntry) => entryUrl(deps.publicUrl(), entry);
 
   /** The entry that the path names, also by an alias; null if there is none. */
   async function find(readings: string[], controller?: string): Promise<StoredEntry | null> {
