@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type DidWebHost, startDidWebHost } from "../../test/support/did-web-host.ts";
 import { createEgress, type Egress } from "../base/egress.ts";
@@ -29,43 +30,49 @@ describe("where the document of a did:web is", () => {
   });
 
   test.each([
-    ...["did:web:127.0.0.1", "did:web:10.0.0.1", "did:web:127.1", "did:web:2130706433", "did:web:0x7f.1"],
-    ...["did:web:017700000001", "did:web:example.org%3A", "did:web:example.org%3A0", "did:web:example.org%3A99999"],
-    ...["did:web:example.org%3A80%3A81", "did:web:example.org%3A8x", "did:web:user%40example.org"],
-    ...["did:web:user%3Aword%40example.org", "did:web:example.org%2Fa", "did:web:example.org%3Fa", "did:web:%00"],
-    ...["did:web:example.org%2523", "did:web:ex%41mple.org", "did:web:.example.org", "did:web:example..org"],
-    ...[
-      "did:web:example.org.",
-      "did:web:_dmarc.example.org",
-      "did:web:xn--a",
-      "did:web::a",
-      "did:web:b%C3%BCcher.example",
-    ],
-    ...[
-      "did:web:example.org::a",
-      "did:web:example.org:.:a",
-      "did:web:example.org:..:a",
-      "did:web:example.org:%2e%2E:a",
-    ],
-    ...[
-      "did:web:example.org:.%2e",
-      "did:web:example.org:%2e",
-      "did:web:example.org:a%2Fb",
-      "did:web:example.org:a%5Cb",
-    ],
-    ...[
-      "did:web:example.org:a%3Fb",
-      "did:web:example.org:a%23b",
-      "did:web:example.org:a%40b",
-      "did:web:example.org:a%3Ab",
-    ],
-    ...[
-      "did:web:example.org:a%252Fb",
-      "did:web:example.org:a%00",
-      "did:web:example.org:a%0D%0AHost",
-      "did:web:a.b:%20",
-    ],
-    ...["did:web:example.org:%FF", "did:web:example.org:%C0%AF", "did:web:example.org:a%3Bb"],
+    "did:web:127.0.0.1",
+    "did:web:10.0.0.1",
+    "did:web:127.1",
+    "did:web:2130706433",
+    "did:web:0x7f.1",
+    "did:web:017700000001",
+    "did:web:example.org%3A",
+    "did:web:example.org%3A0",
+    "did:web:example.org%3A99999",
+    "did:web:example.org%3A80%3A81",
+    "did:web:example.org%3A8x",
+    "did:web:user%40example.org",
+    "did:web:user%3Aword%40example.org",
+    "did:web:example.org%2Fa",
+    "did:web:example.org%3Fa",
+    "did:web:%00",
+    "did:web:example.org%2523",
+    "did:web:ex%41mple.org",
+    "did:web:.example.org",
+    "did:web:example..org",
+    "did:web:example.org.",
+    "did:web:_dmarc.example.org",
+    "did:web::a",
+    "did:web:b%C3%BCcher.example",
+    "did:web:example.org::a",
+    "did:web:example.org:.:a",
+    "did:web:example.org:..:a",
+    "did:web:example.org:%2e%2E:a",
+    "did:web:example.org:.%2e",
+    "did:web:example.org:%2e",
+    "did:web:example.org:a%2Fb",
+    "did:web:example.org:a%5Cb",
+    "did:web:example.org:a%3Fb",
+    "did:web:example.org:a%23b",
+    "did:web:example.org:a%40b",
+    "did:web:example.org:a%3Ab",
+    "did:web:example.org:a%252Fb",
+    "did:web:example.org:a%00",
+    "did:web:example.org:a%0D%0AHost",
+    "did:web:a.b:%20",
+    "did:web:example.org:%FF",
+    "did:web:example.org:%C0%AF",
+    "did:web:example.org:a%3Bb",
   ])("%s names no place", (did) => {
     expect(() => didWebUrl(parseDid(did), false)).toThrow(
       expect.objectContaining({ type: "did-not-found", retry: "never" }),
@@ -135,7 +142,7 @@ describe("fetching the document of a did:web", () => {
   });
 
   test("a redirect is followed, and does not change whose document it must be", async () => {
-    web.host("moved", (response: import("node:http").ServerResponse) => {
+    web.host("moved", (response: ServerResponse) => {
       response.writeHead(302, { location: "/elsewhere/did.json" }).end();
     });
     web.host("elsewhere", { id: web.did("elsewhere") });
@@ -153,20 +160,46 @@ describe("fetching the document of a did:web", () => {
       await expect(fetchAt("bad"), String(status)).rejects.toMatchObject(notFound);
     }
     const bodies: unknown[] = [
-      ...["", "not json", "[]", "null", `{"id":"${did}","id":"${did}"}`, `{"id":"${did}","title":"\\ud800"}`],
-      ...[{}, { id: "did:web:other.example" }, { id: `${did}/` }, { id: did.toUpperCase() }, { id: [did] }],
-      ...[
-        { id: did, verificationMethod: {} },
-        { id: did, assertionMethod: "#k" },
-      ],
-      ...[{ id: did, verificationMethod: [method, { ...method, id: `${did}#k` }] }],
-      ...[{ id: did, verificationMethod: [method], assertionMethod: [method] }],
+      "",
+      "not json",
+      "[]",
+      "null",
+      `{"id":"${did}","id":"${did}"}`,
+      `{"id":"${did}","title":"\\ud800"}`,
+      {},
+      { id: "did:web:other.example" },
+      { id: `${did}/` },
+      { id: did.toUpperCase() },
+      { id: [did] },
+      {
+        id: did,
+        verificationMethod: {},
+      },
+      {
+        id: did,
+        assertionMethod: "#k",
+      },
+      {
+        id: did,
+        verificationMethod: [
+          method,
+          {
+            ...method,
+            id: `${did}#k`,
+          },
+        ],
+      },
+      {
+        id: did,
+        verificationMethod: [method],
+        assertionMethod: [method],
+      },
     ];
     for (const body of bodies) {
       web.host("bad", body);
       await expect(fetchAt("bad"), JSON.stringify(body)).rejects.toMatchObject(notFound);
     }
-    web.host("bad", (response: import("node:http").ServerResponse) => {
+    web.host("bad", (response: ServerResponse) => {
       response.writeHead(302, { location: "/bad/did.json" }).end();
     });
     await expect(fetchAt("bad")).rejects.toMatchObject(notFound);
@@ -189,9 +222,9 @@ describe("fetching the document of a did:web", () => {
       web.host("down", {}, status);
       await expect(fetchAt("down"), String(status)).rejects.toMatchObject(unavailable);
     }
-    web.host("down", (response: import("node:http").ServerResponse) => void response.flushHeaders());
+    web.host("down", (response: ServerResponse) => void response.flushHeaders());
     await expect(fetchAt("down")).rejects.toMatchObject(unavailable);
-    web.host("down", (response: import("node:http").ServerResponse) => void response.destroy());
+    web.host("down", (response: ServerResponse) => void response.destroy());
     await expect(fetchAt("down")).rejects.toMatchObject(unavailable);
     const closed = parseDid("did:web:127.0.0.1%3A1");
     await expect(fetchDidWeb(closed, { egress, allowPrivateAddresses: true })).rejects.toMatchObject(unavailable);

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { limits } from "../base/limits.ts";
 import { didOfUrl, isDid, methodOf, parseDid, splitMethodId } from "./did.ts";
@@ -13,10 +13,29 @@ const dids = [
 ];
 
 const notDids = [
-  ...["", "did", "did:", "did:key", "did:key:", "did::x", "did:web:example.org:", "did:Web:example.org"],
-  ...["DID:web:example.org", " did:web:example.org", "did:web:example.org ", "did:web:example.org\n"],
-  ...["did:web:example.org/a", "did:web:example.org?a", "did:web:example.org#a", "did:web:user@example.org"],
-  ...["did:web:%", "did:web:%4", "did:web:%GG", "did:web:exämple.org", "did:web:exam ple", "urn:uuid:1", "did:w-b:x"],
+  "",
+  "did",
+  "did:",
+  "did:key",
+  "did:key:",
+  "did::x",
+  "did:web:example.org:",
+  "did:Web:example.org",
+  "DID:web:example.org",
+  " did:web:example.org",
+  "did:web:example.org ",
+  "did:web:example.org\n",
+  "did:web:example.org/a",
+  "did:web:example.org?a",
+  "did:web:example.org#a",
+  "did:web:user@example.org",
+  "did:web:%",
+  "did:web:%4",
+  "did:web:%GG",
+  "did:web:exämple.org",
+  "did:web:exam ple",
+  "urn:uuid:1",
+  "did:w-b:x",
 ];
 
 describe("DID syntax", () => {

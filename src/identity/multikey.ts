@@ -87,7 +87,16 @@ export function decodePublicKey(text: string): { algorithm: Algorithm; bytes: Ui
 
 /** The algorithm and raw bytes of a `secretKeyMultibase`. Throws EncodingError. */
 export function decodeSecretKey(text: string): { algorithm: Algorithm; bytes: Uint8Array } {
-  return decodeKey(text, secretCodecs);
+  try {
+    return decodeKey(text, secretCodecs);
+  } catch (error) {
+    // What tells one public key from another would give bytes of a secret away.
+    if (!(error instanceof EncodingError)) throw error;
+    throw new EncodingError(
+      error.kind,
+      "is not a secret key of the type Ed25519, P-256 or P-384 in base58btc multibase",
+    );
+  }
 }
 
 /** `bytes` (a compressed point on NIST curves) as `publicKeyMultibase`. */

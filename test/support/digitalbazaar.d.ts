@@ -9,7 +9,7 @@ interface DigitalBazaarKeyPair {
     publicKey: boolean;
     secretKey?: boolean;
     includeContext?: boolean;
-  }): Promise<import("../../src/base/json.ts").JsonObject>;
+  }): Promise<Record<string, unknown>>;
 }
 
 declare module "@digitalbazaar/ed25519-multikey" {
@@ -33,9 +33,11 @@ declare module "@digitalbazaar/ecdsa-jcs-2019-cryptosuite" {
 }
 
 declare module "@digitalbazaar/data-integrity" {
-  export class DataIntegrityProof {
-    constructor(options: { signer?: unknown; date?: string | Date; cryptosuite: object });
-  }
+  export const DataIntegrityProof: new (options: {
+    signer?: unknown;
+    date?: string | Date;
+    cryptosuite: object;
+  }) => object;
 }
 
 declare module "jsonld-signatures" {
@@ -46,7 +48,7 @@ declare module "jsonld-signatures" {
   }
   const signatures: {
     purposes: { AssertionProofPurpose: new () => object };
-    sign(document: object, options: SignaturesOptions): Promise<import("../../src/base/json.ts").JsonObject>;
+    sign(document: object, options: SignaturesOptions): Promise<Record<string, unknown>>;
     verify(
       document: object,
       options: SignaturesOptions,
