@@ -51,7 +51,7 @@ export async function expandDirectories(sources: readonly string[]): Promise<str
  * The document with an id. One that has none gets a new `urn:uuid`, which is also written into its file: without it,
  * the next registration would make another entry instead of a new version of this one. `note` is told.
  */
-export async function withId(document: LocalDocument, note: (line: string) => void): Promise<LocalDocument> {
+async function withId(document: LocalDocument, note: (line: string) => void): Promise<LocalDocument> {
   if (document.json.id !== undefined) return document;
   const { file, name } = document;
   const id = newUuidUrn();
@@ -72,7 +72,7 @@ export async function withId(document: LocalDocument, note: (line: string) => vo
 }
 
 /** The document with `id` as its first member, all else as it was written. */
-export function insertId(document: LocalDocument, id: ThingId): LocalDocument {
+function insertId(document: LocalDocument, id: ThingId): LocalDocument {
   const { text, json } = document;
   const [head = "{", space = ""] = /^\s*\{(\s*)/.exec(text) ?? [];
   const rest = text.slice(head.length);
@@ -82,21 +82,26 @@ export function insertId(document: LocalDocument, id: ThingId): LocalDocument {
 }
 
 /**
- * The text of `document` with a proof by `key`, made now; a proof that it had is replaced. Checks the document first:
- * nobody takes a signed document that breaks the rules. Throws a Refusal that lists the faults.
+ * `document` with a proof by `key`, made now; a proof that it had is replaced, an id that it lacked is added (`withId`).
+ * Checks the document first: nobody takes a signed document that breaks the rules. Throws a Refusal that lists the
+ * faults.
  */
-export function signNow(document: LocalDocument, key: SigningKey, now: Date): { text: string; id: string } {
-  const { proof: _, ...unsigned } = document.json;
-  const id = thingIdOf(unsigned);
-  const faults = isTombstone(unsigned) ? validateTombstone(unsigned) : validateDescription(unsigned);
-  if (faults.length > 0) {
-    throw new Refusal(`${document.name} was not signed: it breaks these rules.`, { validationErrors: faults });
+export async function signNow(
+  document: LocalDocument,
+  key: SigningKey,
+  { now, note }: { now: Date; note: (line: string) => void },
+): Promise<{ text: string; id: string }> {
+  const validationErrors = isTombstone(document.json)
+    ? validateTombstone(document.json)
+    : validateDescription(document.json);
+  if (validationErrors.length > 0) {
+    throw new Refusal(`${document.name} was not signed, because it breaks these rules:`, { validationErrors });
   }
-  if (id === null) throw new Refusal(`${document.name} was not signed: it has no id.`);
+  const { proof: _, ...unsigned } = (await withId(document, note)).json;
   const signed = signDocument(unsigned, key, { created: now });
   const pretty = `${JSON.stringify(signed, null, 2)}\n`;
   const text = Buffer.byteLength(pretty) <= limits.documentBytesMax ? pretty : JSON.stringify(signed);
-  return { text, id };
+  return { text, id: String(unsigned.id) };
 }
 
 /** A short name for a document in messages: its title, or its id. */

@@ -4,7 +4,7 @@ import { systemClock } from "../base/clock.ts";
 import type { SigningKey } from "../identity/keys.ts";
 import { thingIdOf } from "../things/description.ts";
 import { isTombstone } from "../things/tombstone.ts";
-import { expandDirectories, readDocument, signNow, titleOf, withId } from "./documents.ts";
+import { expandDirectories, readDocument, signNow, titleOf } from "./documents.ts";
 import { describeFailure, Refusal, Unreachable } from "./failure.ts";
 import { readKey } from "./key-file.ts";
 import { registryOf, registryOption, type RegistryFlags, tokenOption } from "./options.ts";
@@ -87,10 +87,9 @@ async function registerOne(
   const mediaType = isTombstone(read.json) ? "application/activity+json" : "application/td+json";
 
   if (key !== null && read.json.proof === undefined) {
-    const document = await withId(read, note);
-    const { text, id } = signNow(document, key, systemClock.now());
+    const { text, id } = await signNow(read, key, { now: systemClock.now(), note });
     const written = await registry.put(id, text, mediaType);
-    note(`${written.created ? "registered" : "updated"} ${titleOf(document.json)}, signed by ${key.controller}`);
+    note(`${written.created ? "registered" : "updated"} ${titleOf(read.json)}, signed by ${key.controller}`);
     return written;
   }
 

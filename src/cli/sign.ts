@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
-import { readDocument, signNow, withId } from "./documents.ts";
+import { readDocument, signNow } from "./documents.ts";
 import { readKey } from "./key-file.ts";
 import { say, type Terminal } from "./terminal.ts";
 
@@ -28,10 +28,10 @@ export function addSignCommand(program: Command, terminal: Terminal): void {
 
 async function sign(td: string, flags: { key: string; out?: string }, terminal: Terminal): Promise<void> {
   const key = await readKey(flags.key);
-  const read = await readDocument(td, terminal);
-  const document = await withId(read, (line) => say(terminal, line));
-  if (document.json.proof !== undefined) say(terminal, `${document.name} had a proof, which was replaced.`);
-  const { text } = signNow(document, key, systemClock.now());
+  const document = await readDocument(td, terminal);
+  const note = (line: string) => say(terminal, line);
+  const { text } = await signNow(document, key, { now: systemClock.now(), note });
+  if (document.json.proof !== undefined) note(`${document.name} had a proof, which was replaced.`);
   if (flags.out === undefined) {
     terminal.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
   } else {
