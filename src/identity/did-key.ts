@@ -1,7 +1,7 @@
 import type { Did } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import type { DidDocument } from "./did-document.ts";
-import { encodePublicKey, decodePublicKey, EncodingError } from "./multikey.ts";
+import { EncodingError } from "./multikey.ts";
 import { importMultikey } from "./public-key.ts";
 
 /** `did:key:` of a `publicKeyMultibase`. */
@@ -18,11 +18,8 @@ export function didKeyOf(publicKeyMultibase: string): Did {
 export function resolveDidKey(did: Did): DidDocument {
   const multibase = did.slice("did:key:".length);
   try {
-    const { algorithm, bytes } = decodePublicKey(multibase);
-    // Two spellings of one key would be two controllers.
-    if (encodePublicKey(algorithm, bytes) !== multibase) {
-      throw new EncodingError("malformed", "is not written in the canonical way");
-    }
+    // A key has one spelling only, and so one DID: base58btc is one to one, the prefix and the number of bytes are
+    // fixed, and coordinates that are not reduced are no points.
     importMultikey(multibase);
   } catch (error) {
     if (!(error instanceof EncodingError)) throw error;
