@@ -3,80 +3,124 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { Queryable } from "../db/client.ts";
 import { appendToJournal, type JournalPosition, type NewJournalRow } from "../db/journal.ts";
-import {
-  createEntryWriter,
-  type CurrentEntry,
-  type EntryRow,
-  type EntryWriter,
-  isExpired,
-  type NewVersion,
-} from "../things/entry-store.ts";
+import { type CurrentEntry, type EntryRow, isExpired } from "../things/entry-store.ts";
+import { createEntryWriter, type EntryWriter, type NewVersion } from "../things/entry-writer.ts";
 import { checkPrecondition, type Decision, decide, signedEntry } from "./decide.ts";
 import type { Door, Evidence, Outcome, Permitted, Precondition, Receipt } from "./stages.ts";
 
+/** How often a decision is made anew because another writer was faster. */
+const attemptsMax = 100;
+
 /**
- * Writes a permitted document: one transaction that locks the thing id, decides on the rows as they are now, and
- * writes the version, the entry and one row of the journal. Throws what `decide` throws.
+ * Writes a permitted document: reads all rows of its thing id, decides, and writes under the condition that they are
+ * still the same; whoever comes second decides anew on what the first one left. Throws what `decide` throws, and
+ * `conflict` where the entry never stands still.
  */
-export async function store(permitted: Permitted, db: Queryable, now: Date): Promise<Receipt> {
-  const { candidate } = permitted.attested;
-  const written = await db.transaction(async (tx): Promise<Receipt | Problem> => {
-    const writer = createEntryWriter(tx);
-    const rows = await lockedRows(permitted, writer);
-    const decision = decide(permitted.attested, rows, now);
+export function store(permitted: Permitted, db: Queryable, now: Date): Promise<Receipt> {
+  return untilUncontested(permitted.attested.candidate.thingId, () => storeOnce(permitted, db, now));
+}
 
-    switch (decision.action) {
-      case "keep":
-        return receipt("unchanged", decision.entry, null, permitted);
-      case "evidence":
-        return keepEvidence(permitted, decision.entry, writer, now);
-      case "relist": {
-        const entry = await writer.updateEntry(decision.entry.key, { state: "active", modified: now });
-        const position = await appendToJournal(tx, journalRow("relisted", entry, candidate.submission, now));
-        return receipt("updated", entry, position, permitted);
-      }
-      case "create":
-        if (decision.supersedes !== null) await remove(tx, writer, decision.supersedes, candidate.submission, now);
-        return write(permitted, newEntry(permitted, decision.isPrimary, now), true, tx, writer, now);
-      case "update":
-        return write(permitted, nextEntry(permitted, decision, now), decision.revived, tx, writer, now);
+/** One attempt; null if another writer was faster. */
+async function storeOnce(permitted: Permitted, db: Queryable, now: Date): Promise<Receipt | null> {
+  const { attested } = permitted;
+  const { candidate } = attested;
+  // A minted id is known to nobody else, so there is nothing to read.
+  const rows = candidate.minted ? [] : await createEntryWriter(db).rowsOfThing(candidate.thingId);
+  const decision = decide(attested, rows, now);
+
+  switch (decision.action) {
+    case "keep":
+      return receipt("unchanged", decision.entry, null, permitted);
+    case "evidence":
+      return keepEvidence(permitted, decision.entry, db);
+    case "relist": {
+      const relisted = { ...decision.entry, state: "active" as const, modified: now };
+      const change = journalRow("relisted", relisted, candidate.submission, now);
+      const position = await changeState(decision.entry, relisted, change, db);
+      return position === null ? null : receipt("updated", relisted, position, permitted);
     }
-  });
-  // Evidence of equivocation has to be committed although the request fails.
-  if (written instanceof Problem) throw written;
-  return written;
+    case "create":
+    case "update": {
+      const entry =
+        decision.action === "create" ? newEntry(permitted, decision, now) : nextEntry(permitted, decision, now);
+      const outcome = outcomeOf(permitted, decision.action === "create" || decision.revived);
+      const change = { ...journalRow(outcome, entry, candidate.submission, now), digest: entry.digest };
+      const position = await write(permitted, decision, entry, change, db);
+      return position === null ? null : receipt(outcome, entry, position, permitted);
+    }
+  }
 }
 
-/** All rows of the thing id, which nobody else writes until this transaction ends. */
-async function lockedRows({ attested }: Permitted, writer: EntryWriter): Promise<EntryRow[]> {
-  const { thingId, minted } = attested.candidate;
-  // A minted id is known to nobody else, so nobody else can be writing it.
-  if (minted) return [];
-  // Sent together, run in order: the second one sees what was committed while the first one waited.
-  const [, rows] = await Promise.all([writer.lockThing(thingId), writer.rowsOfThing(thingId)]);
-  return rows;
-}
-
+/** Writes the version with all that goes with it. What is more than one statement is one transaction. */
 async function write(
   permitted: Permitted,
+  decision: Extract<Decision, { action: "create" | "update" }>,
   entry: CurrentEntry,
-  isNew: boolean,
-  tx: Queryable,
-  writer: EntryWriter,
-  now: Date,
-): Promise<Receipt> {
+  change: NewJournalRow,
+  db: Queryable,
+): Promise<JournalPosition | null> {
   const { candidate } = permitted.attested;
-  const outcome = outcomeOf(permitted, isNew);
-  const [, position] = await Promise.all([
-    writer.putCurrent(versionOf(permitted, now), entry),
-    appendToJournal(tx, { ...journalRow(outcome, entry, candidate.submission, now), digest: entry.digest }),
-  ]);
-  if (entry.versionCount > limits.versionsPerEntryMax) {
-    await writer.pruneVersions(entry.key, limits.versionsPerEntryMax);
-    await writer.updateEntry(entry.key, { versionCount: limits.versionsPerEntryMax });
+  const known = decision.action === "update" ? decision.entry : null;
+  const superseded = decision.action === "create" ? decision.supersedes : null;
+  const isFull = entry.versionCount > limits.versionsPerEntryMax;
+  const put = (on: Queryable) =>
+    createEntryWriter(on).putCurrent(
+      { ...entry, versionCount: Math.min(entry.versionCount, limits.versionsPerEntryMax) },
+      versionOf(permitted, change.at),
+      change,
+      known,
+    );
+  if (superseded === null && candidate.alias === null && !isFull) return put(db);
+
+  return transactionUnlessLost(db, async (tx, lost) => {
+    const writer = createEntryWriter(tx);
+    if (superseded !== null) {
+      if (!(await writer.deleteUnsigned(superseded))) throw lost;
+      await appendToJournal(tx, journalRow("removed", superseded, candidate.submission, change.at));
+    }
+    const position = await put(tx);
+    if (position === null) throw lost;
+    if (candidate.alias !== null) await claimAlias(writer, candidate.alias, entry);
+    if (isFull) await writer.pruneVersions(entry.key, limits.versionsPerEntryMax);
+    return position;
+  });
+}
+
+/** Changes what the entry's state says and journals it; null if the entry is not as known any more. */
+function changeState(
+  known: EntryRow,
+  changed: Pick<CurrentEntry, "state" | "modified">,
+  change: NewJournalRow,
+  db: Queryable,
+): Promise<JournalPosition | null> {
+  const { state, modified } = changed;
+  return transactionUnlessLost(db, async (tx, lost) => {
+    if (!(await createEntryWriter(tx).changeEntry(known, { state, modified }))) throw lost;
+    return appendToJournal(tx, change);
+  });
+}
+
+/** Runs a transaction; null if it threw `lost`, and so did nothing. */
+async function transactionUnlessLost<Result>(
+  db: Queryable,
+  run: (tx: Queryable, lost: Error) => Promise<Result>,
+): Promise<Result | null> {
+  const lost = new Error("another writer was faster");
+  try {
+    return await db.transaction((tx) => run(tx, lost));
+  } catch (error) {
+    if (error === lost) return null;
+    throw error;
   }
-  if (candidate.alias !== null) await claimAlias(writer, candidate.alias, entry);
-  return receipt(outcome, entry, position, permitted);
+}
+
+/** Repeats what lost against another writer. One of any competing writers gets through each time. */
+async function untilUncontested<Result>(thingId: ThingId, attempt: () => Promise<Result | null>): Promise<Result> {
+  for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
+    const result = await attempt();
+    if (result !== null) return result;
+  }
+  throw new Problem("conflict", `${thingId} is being changed by too many at once; try again.`, { retry: "later" });
 }
 
 export interface Removal {
@@ -93,33 +137,40 @@ export interface Removal {
  * may do, since only its controller can retract it everywhere (design §3.6). Throws `not-found`, `gone`,
  * `token-required`, `signed-entry` or `precondition-failed`.
  */
-export async function removeEntry(removal: Removal, db: Queryable, now: Date): Promise<Receipt> {
-  return db.transaction(async (tx) => {
-    const writer = createEntryWriter(tx);
-    await writer.lockThing(removal.thingId);
-    const entry = (await writer.rowsOfThing(removal.thingId)).find((row) => row.isPrimary);
-    if (entry === undefined || entry.state === "unlisted" || isExpired(entry, now)) {
-      throw new Problem("not-found", `There is no entry ${removal.thingId}.`);
-    }
-    if (entry.state === "retracted") throw new Problem("gone", `${removal.thingId} was retracted by its controller.`);
-    if (entry.controller === null && !removal.mayRemoveUnsigned) {
-      throw new Problem("token-required", "Only the operator of this registry may delete an unsigned entry.");
-    }
-    if (entry.controller !== null && removal.evidence.kind !== "token") throw signedEntry(entry.controller);
-    checkPrecondition(removal.precondition, entry, now);
-
-    const origin = { door: removal.door, origin: null };
-    if (entry.controller === null) {
-      const position = await remove(tx, writer, entry, origin, now);
-      return { stage: "receipt", outcome: "retracted", entry, repairs: [], alias: null, position };
-    }
-    const unlisted = await writer.updateEntry(entry.key, { state: "unlisted", modified: now });
-    const position = await appendToJournal(tx, journalRow("unlisted", unlisted, origin, now));
-    return { stage: "receipt", outcome: "retracted", entry: unlisted, repairs: [], alias: null, position };
-  });
+export function removeEntry(removal: Removal, db: Queryable, now: Date): Promise<Receipt> {
+  return untilUncontested(removal.thingId, () => removeOnce(removal, db, now));
 }
 
-function newEntry(permitted: Permitted, isPrimary: boolean, now: Date): CurrentEntry {
+async function removeOnce(removal: Removal, db: Queryable, now: Date): Promise<Receipt | null> {
+  const entry = (await createEntryWriter(db).rowsOfThing(removal.thingId)).find((row) => row.isPrimary);
+  if (entry === undefined || entry.state === "unlisted" || isExpired(entry, now)) {
+    throw new Problem("not-found", `There is no entry ${removal.thingId}.`);
+  }
+  if (entry.state === "retracted") throw new Problem("gone", `${removal.thingId} was retracted by its controller.`);
+  if (entry.controller === null && !removal.mayRemoveUnsigned) {
+    throw new Problem("token-required", "Only the operator of this registry may delete an unsigned entry.");
+  }
+  if (entry.controller !== null && removal.evidence.kind !== "token") throw signedEntry(entry.controller);
+  checkPrecondition(removal.precondition, entry, now);
+
+  const isUnsigned = entry.controller === null;
+  const change = journalRow(isUnsigned ? "removed" : "unlisted", entry, { door: removal.door, origin: null }, now);
+  const position = isUnsigned
+    ? await transactionUnlessLost(db, async (tx, lost) => {
+        if (!(await createEntryWriter(tx).deleteUnsigned(entry))) throw lost;
+        return appendToJournal(tx, change);
+      })
+    : await changeState(entry, { state: "unlisted", modified: now }, change, db);
+  return position === null
+    ? null
+    : { stage: "receipt", outcome: "retracted", entry, repairs: [], alias: null, position };
+}
+
+function newEntry(
+  permitted: Permitted,
+  { isPrimary }: Extract<Decision, { action: "create" }>,
+  now: Date,
+): CurrentEntry {
   const { candidate, controller } = permitted.attested;
   return {
     ...versionFacts(permitted, now),
@@ -180,27 +231,28 @@ function versionOf(permitted: Permitted, now: Date): NewVersion {
   };
 }
 
-async function keepEvidence(permitted: Permitted, entry: EntryRow, writer: EntryWriter, now: Date): Promise<Problem> {
-  const versionDigest = permitted.attested.verification?.signedDigest;
-  if (versionDigest === undefined) throw new Error("an unsigned document cannot be equivocal");
-  if (!(await writer.hasVersion(entry.key, versionDigest))) await writer.insertVersion(versionOf(permitted, now));
-  if (!entry.equivocal) await writer.updateEntry(entry.key, { equivocal: true });
-  return new Problem(
+/**
+ * Keeps the losing side of an equivocation beside the winner, flags the entry, and refuses: the evidence has to be
+ * committed although the request fails.
+ */
+async function keepEvidence(permitted: Permitted, entry: EntryRow, db: Queryable): Promise<null> {
+  const { verification } = permitted.attested;
+  if (verification === null) throw new Error("an unsigned document cannot be equivocal");
+  const kept = await transactionUnlessLost(db, async (tx, lost) => {
+    const writer = createEntryWriter(tx);
+    // The update locks the entry's row, so that the same evidence is not kept twice.
+    if (!(await writer.changeEntry(entry, { equivocal: true }))) throw lost;
+    if (!(await writer.hasVersion(entry.key, verification.signedDigest))) {
+      await writer.keepVersion(versionOf(permitted, verification.verifiedAt));
+    }
+    return true;
+  });
+  if (kept === null) return null;
+  throw new Problem(
     "version-not-newer",
     `Another document with the same proof instant (${entry.versionCreated}) is known, and its digest is higher. Both are kept as evidence and the entry is flagged as equivocal; sign a new version.`,
     { extensions: { known: entry.versionCreated, equivocal: true } },
   );
-}
-
-async function remove(
-  tx: Queryable,
-  writer: EntryWriter,
-  entry: CurrentEntry,
-  origin: { door: Door; origin: string | null },
-  now: Date,
-): Promise<JournalPosition> {
-  await writer.deleteUnsigned(entry.key);
-  return appendToJournal(tx, journalRow("removed", entry, origin, now));
 }
 
 async function claimAlias(writer: EntryWriter, alias: string, entry: CurrentEntry): Promise<void> {

@@ -61,7 +61,7 @@ async function search(words: string[], flags: SearchFlags, terminal: Terminal): 
 
   const answer = await registryOf(flags, terminal).search(query);
   if (flags.json === true) print(terminal, JSON.stringify(answer, null, 2));
-  else print(terminal, answer.items.map(describe).join("\n\n"));
+  else if (answer.items.length > 0) print(terminal, answer.items.map(describe).join("\n\n"));
   if (answer.items.length === 0) throw new Refusal("Nothing was found.");
   if (answer.next !== null && flags.json !== true) {
     say(terminal, `There is more: repeat the search with --cursor ${printableLine(answer.next, 5_000)}`);

@@ -1,21 +1,5 @@
-import {
-  and,
-  asc,
-  desc,
-  eq,
-  getTableColumns,
-  gt,
-  inArray,
-  isNull,
-  lt,
-  ne,
-  notInArray,
-  or,
-  type SQL,
-  sql,
-} from "drizzle-orm";
-import type { PgColumn } from "drizzle-orm/pg-core";
-import type { Digest, EntryKey, Etag, ThingId } from "../base/ids.ts";
+import { and, asc, desc, eq, getTableColumns, gt, inArray, isNull, ne, or, sql } from "drizzle-orm";
+import type { EntryKey, Etag, ThingId } from "../base/ids.ts";
 import { etagOf } from "../base/ids.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/json.ts";
 import type { Queryable } from "../db/client.ts";
@@ -25,7 +9,6 @@ export type EntryRow = typeof entries.$inferSelect;
 export type VersionRow = typeof versions.$inferSelect;
 /** An entry without what the database numbers. */
 export type CurrentEntry = Omit<EntryRow, "sequence" | "versionId">;
-export type NewVersion = typeof versions.$inferInsert;
 
 /** An entry with the document of its current version, verbatim. */
 export interface StoredEntry {
@@ -162,110 +145,3 @@ export function createEntryReader(db: Queryable) {
 }
 
 export type EntryReader = ReturnType<typeof createEntryReader>;
-
-const { id: _id, ...versionColumns } = getTableColumns(versions);
-const { sequence: _sequence, versionId: _versionId, ...entryColumns } = getTableColumns(entries);
-const comma = sql.raw(", ");
-const versionNames = namesOf(versionColumns);
-const entryNames = namesOf(entryColumns);
-const entryAssignments = sql.raw(
-  Object.values(entryColumns)
-    .map(({ name }) => `${name} = excluded.${name}`)
-    .join(", "),
-);
-
-function namesOf(columns: Record<string, PgColumn>): SQL {
-  return sql.raw(
-    Object.values(columns)
-      .map(({ name }) => name)
-      .join(", "),
-  );
-}
-
-function valuesOf(columns: Record<string, PgColumn>, row: Record<string, unknown>): SQL {
-  return sql.join(
-    Object.entries(columns).map(([name, column]) => sql.param(row[name] ?? null, column)),
-    comma,
-  );
-}
-
-/** Writes entries within the caller's transaction. Only admission uses it. */
-export function createEntryWriter(tx: Queryable) {
-  return {
-    /** Waits until no other transaction writes any entry of `thingId`, and keeps others out until commit. */
-    async lockThing(thingId: string): Promise<void> {
-      await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${thingId}, 0))`);
-    },
-
-    /** All rows of `thingId`, whatever their controller and state. */
-    async rowsOfThing(thingId: ThingId): Promise<EntryRow[]> {
-      return tx.select().from(entries).where(eq(entries.thingId, thingId));
-    },
-
-    /** Whether this very version is kept of the entry. */
-    async hasVersion(key: EntryKey, versionDigest: Digest): Promise<boolean> {
-      const found = await tx
-        .select({ id: versions.id })
-        .from(versions)
-        .where(and(eq(versions.entryKey, key), eq(versions.versionDigest, versionDigest)))
-        .limit(1);
-      return found.length > 0;
-    },
-
-    /** Adds a version. */
-    async insertVersion(version: NewVersion): Promise<void> {
-      await tx.insert(versions).values(version);
-    },
-
-    /** Adds a version and makes it the current one of its entry, which is created if need be: in one statement. */
-    async putCurrent(version: NewVersion, entry: CurrentEntry): Promise<void> {
-      await tx.execute(sql`
-        with version as (insert into ${versions} (${versionNames}) values (${valuesOf(versionColumns, version)}) returning id)
-        insert into ${entries} (${entryNames}, version_id)
-        values (${valuesOf(entryColumns, entry)}, (select id from version))
-        on conflict (key) do update set ${entryAssignments}, version_id = excluded.version_id`);
-    },
-
-    async updateEntry(key: EntryKey, change: Partial<CurrentEntry>): Promise<EntryRow> {
-      const [updated] = await tx.update(entries).set(change).where(eq(entries.key, key)).returning();
-      if (updated === undefined) throw new Error("the entry to change was not there");
-      return updated;
-    },
-
-    /** Deletes an unsigned entry with its versions. (A signed entry's row stays: it is the high-water mark.) */
-    async deleteUnsigned(key: EntryKey): Promise<void> {
-      await tx.delete(versions).where(eq(versions.entryKey, key));
-      await tx.delete(entries).where(and(eq(entries.key, key), isNull(entries.controller)));
-    },
-
-    /** Keeps the newest `keep` versions of an entry, and the current one in any case. */
-    async pruneVersions(key: EntryKey, keep: number): Promise<void> {
-      const [oldestKept] = await tx
-        .select({ id: versions.id })
-        .from(versions)
-        .where(eq(versions.entryKey, key))
-        .orderBy(desc(versions.id))
-        .offset(keep - 1)
-        .limit(1);
-      if (oldestKept === undefined) return;
-      await tx
-        .delete(versions)
-        .where(
-          and(
-            eq(versions.entryKey, key),
-            lt(versions.id, oldestKept.id),
-            notInArray(versions.id, tx.select({ id: entries.versionId }).from(entries).where(eq(entries.key, key))),
-          ),
-        );
-    },
-
-    /** Binds `alias` to an entry; false when it belongs to another one. */
-    async claimAlias(alias: string, key: EntryKey): Promise<boolean> {
-      await tx.insert(aliases).values({ alias, entryKey: key }).onConflictDoNothing();
-      const [claimed] = await tx.select().from(aliases).where(eq(aliases.alias, alias));
-      return claimed?.entryKey === key;
-    },
-  };
-}
-
-export type EntryWriter = ReturnType<typeof createEntryWriter>;
