@@ -7,6 +7,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bin, type Ran, runCli, runProgram, type RunOptions } from "./support/cli.ts";
+import { createDatabasePlace, type DatabasePlace } from "./support/database.ts";
 import { adminToken, startTestService, type TestService, thingPath } from "./support/service.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -336,7 +337,7 @@ describe("retract", () => {
 
   test("what is not there is refused", async () => {
     expectRefusal(await run(["retract", "urn:example:never", "--key", key]), /There is no entry/);
-    expectRefusal(await run(["retract", "never", "--key", key]), /not a URI/);
+    expectRefusal(await run(["retract", "never", "--key", key]), /There is no entry/);
   });
 });
 
@@ -353,7 +354,7 @@ describe("other admission modes", () => {
     expect(repaired.stderr).toMatch(/^ {2}\/id: /m);
     expect((await run(["register", loose.file], { env })).stderr).toContain("updated");
 
-    expectRefusal(await run(["retract", "chatagent", "--key", key], { env }), /not a URI/);
+    expectRefusal(await run(["retract", "chatagent", "--key", key], { env }), /is unsigned/);
     const plain = await writeTd();
     await run(["register", plain.file], { env });
     expectRefusal(await run(["retract", plain.id, "--key", key], { env }), /is unsigned/);
@@ -369,21 +370,28 @@ describe("other admission modes", () => {
   });
 });
 
+/** What makes `serve` open the database of `place`. */
+function variablesOf({ config }: DatabasePlace): Record<string, string> {
+  return config.databaseUrl === null ? { DATA_DIR: config.dataDir } : { DATABASE_URL: config.databaseUrl };
+}
+
 describe("serve", () => {
   test("tells all that is wrong with the configuration at once", async () => {
-    const ran = await run(["serve", "--port", "70000"], { env: { ADMIN_TOKEN: "short", PUBLIC_URL: "registry" } });
+    const ran = await run(["serve", "--port", "70000"], {
+      env: { ADMIN_TOKEN: "short", PUBLIC_URL: "https://a.example/path" },
+    });
     expect(ran).toMatchObject({ code: 2, stdout: "" });
     for (const name of ["PORT", "ADMIN_TOKEN", "PUBLIC_URL"]) expect(ran.stderr).toContain(`  ${name}: `);
     expect(ran.stderr).not.toMatch(/^\s+at /m);
   });
 
   test("says plainly that the port is taken", async () => {
+    await using place = await createDatabasePlace();
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const address = other.address();
     const port = typeof address === "object" ? String(address?.port) : "";
-    const dataDir = path.join(directory, "taken");
-    const ran = await run(["serve", "--port", port, "--data-dir", dataDir, "--log-level", "silent"]);
+    const ran = await run(["serve", "--port", port, "--log-level", "silent"], { env: variablesOf(place) });
     other.close();
     expectRefusal(ran, `Port ${port} on 127.0.0.1 is taken`);
   });
@@ -404,8 +412,15 @@ describe("serve", () => {
   });
 
   test.each(["SIGTERM", "SIGINT"] as const)("prints what to try, serves, and ends on %s with 0", async (signal) => {
+    await using place = await createDatabasePlace();
     const envFile = path.join(directory, "serve.env");
-    await writeFile(envFile, `PORT=0\nDATA_DIR=${path.join(directory, `data-${signal}`)}\nADMISSION=open\n`);
+    const variables = { PORT: "0", ADMISSION: "open", ...variablesOf(place) };
+    await writeFile(
+      envFile,
+      Object.entries(variables)
+        .map((pair) => `${pair.join("=")}\n`)
+        .join(""),
+    );
     const args = [bin, "serve", "--env-file", envFile, "--admission", "signed", "--log-level", "silent"];
     const child = spawn(process.execPath, args, { env: { PATH: process.env.PATH ?? "" }, stdio: "pipe" });
     let [stdout, stderr] = ["", ""];
@@ -420,7 +435,7 @@ describe("serve", () => {
 
     const url = /Thingstead runs at (\S+)/.exec(stderr)?.[1] ?? "";
     expect(stderr).toContain("admission  signed");
-    expect(stderr).toContain(`data in ${path.join(directory, `data-${signal}`)}`);
+    expect(stderr).toContain(place.kind === "pglite" ? `data in ${place.config.dataDir}` : "Postgres at ");
     expect(stderr).toContain(`npx thingstead search "weather forecast" --registry ${url}`);
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
 

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import type { JsonObject } from "../base/json.ts";
 import { signDocument } from "../identity/sign.ts";
-import { parseThingId } from "../things/description.ts";
+import { parseThingId, thingIdOf } from "../things/description.ts";
 import { tombstoneOf } from "../things/tombstone.ts";
 import { parseDocument, titleOf } from "./documents.ts";
 import { Refusal } from "./failure.ts";
@@ -33,17 +33,17 @@ export function addRetractCommand(program: Command, terminal: Terminal): void {
 async function retract(id: string, flags: RegistryFlags & { key: string }, terminal: Terminal): Promise<void> {
   const registry = registryOf(flags, terminal);
   const key = await readKey(flags.key);
-  const thingId = parseThingId(id);
-  const found = await registry.find(thingId);
-  if (found === null) throw new Refusal(`There is no entry ${thingId} in this registry.`);
-  if (found.gone) throw new Refusal(`${thingId} has been retracted already.`);
-  const { json } = parseDocument(found.bytes, null, thingId);
+  const found = await registry.find(id);
+  if (found === null) throw new Refusal(`There is no entry ${id} in this registry.`);
+  if (found.gone) throw new Refusal(`${id} has been retracted already.`);
+  const { json } = parseDocument(found.bytes, null, id);
   if (json.proof === undefined) {
     throw new Refusal(
-      `${thingId} is unsigned, so there is no proof to take back. Delete it: curl -X DELETE, with the registry's token if it asks for one.`,
+      `${id} is unsigned, so there is no proof to take back. DELETE it, with the registry's token if it asks for one.`,
     );
   }
 
+  const thingId = parseThingId(thingIdOf(json) ?? id);
   const tombstone = signDocument(tombstoneOf(thingId, formerTypeOf(json), systemClock.now()), key, {
     created: systemClock.now(),
   });
