@@ -37,9 +37,6 @@ bare.put("/insert/:id", async (c) => {
   return c.body(null, 201);
 });
 
-/** Runs one statement, given as text, as the driver does: for the search engine's own SQL. */
-bare.post("/explain", async (c) => c.json(await rowsOf(database.orm, sql.raw(await c.req.text()))));
-
 const server = serve({ fetch: bare.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) => {
   process.stdout.write(`${JSON.stringify({ registry: service.address.port, bare: port })}\n`);
 });
