@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { digestOf } from "../../src/base/ids.ts";
 import { type Database, type Queryable, rowsOf } from "../../src/db/client.ts";
 import { type Consumer, startConsumer } from "../../src/db/consumer.ts";
 import {
@@ -83,7 +84,7 @@ describe("reading the journal", () => {
   });
 
   test("gives back everything that was written", async () => {
-    const row = { ...journalRow("urn:x"), versionId: 7, digest: null, origin: "https://peer.example" };
+    const row = { ...journalRow("urn:x"), digest: digestOf("x"), origin: "https://peer.example" };
     const position = await db.orm.transaction((tx) => appendToJournal(tx, row));
     expect(await readJournal(db.orm, journalStart, 10)).toEqual([{ ...row, ...position }]);
   });
