@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { bigint, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import { bigint, index, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
 import type { Did, Digest, EntryKey, ThingId } from "../../base/ids.ts";
 import { codePointText, hex, xid8 } from "./types.ts";
 
@@ -15,7 +15,9 @@ export const journal = pgTable(
       .default(sql`pg_current_xact_id()`),
     id: bigint("id", { mode: "number" }).generatedAlwaysAsIdentity().notNull(),
     at: timestamp("at", { withTimezone: true, precision: 3 }).notNull(),
-    kind: text("kind", { enum: ["created", "updated", "retracted", "unlisted", "relisted", "removed"] }).notNull(),
+    kind: text("kind", {
+      enum: ["created", "updated", "retracted", "unlisted", "relisted", "removed", "expired"],
+    }).notNull(),
     entryKey: hex("entry_key").$type<EntryKey>().notNull(),
     thingId: codePointText("thing_id").$type<ThingId>().notNull(),
     controller: text("controller").$type<Did>(),
@@ -24,7 +26,16 @@ export const journal = pgTable(
     door: text("door", { enum: ["http", "inbox", "lan", "cli"] }).notNull(),
     origin: text("origin"),
   },
-  (table) => [primaryKey({ columns: [table.xid, table.id] })],
+  (table) => [
+    primaryKey({ columns: [table.xid, table.id] }),
+    // The last change of which entries there are, for the entity tag of the listing.
+    index("journal_membership")
+      .on(table.xid, table.id)
+      .where(sql`${table.kind} not in ('updated', 'expired')`),
+    index("journal_expired")
+      .on(table.at)
+      .where(sql`${table.kind} = 'expired'`),
+  ],
 );
 
 /** How far each consumer of the journal has come. */

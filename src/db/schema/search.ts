@@ -1,11 +1,14 @@
 import { sql } from "drizzle-orm";
-import { bigint, boolean, index, integer, jsonb, pgTable, real, text, timestamp } from "drizzle-orm/pg-core";
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
 import type { EntryKey } from "../../base/ids.ts";
 import { codePointText, hex, tsvector } from "./types.ts";
 
 /**
  * The index of the Postgres search engine: one row an active entry. Nothing here is the truth: it is rebuilt from
  * the journal, and what a search shows is read from `entries` and `versions`.
+ *
+ * Rows hold what finding and ranking read, and nothing else. Migrations keep them inline and uncompressed where they
+ * fit a page (`toast_tuple_target`), because ranking reads hundreds of them for one query.
  */
 export const searchEntries = pgTable(
   "search_entries",
@@ -14,29 +17,53 @@ export const searchEntries = pgTable(
     /** `entries.sequence`: newest first where nothing else ranks. */
     sequence: bigint("sequence", { mode: "number" }).notNull(),
     expires: timestamp("expires", { withTimezone: true, precision: 3 }),
-    /** Lexemes of our own analyser with their field as weight (A title and names … D details). */
+    /** Words with their impact as labels, and the values that filters match (src/search/lexemes.ts, impact.ts). */
     lexemes: tsvector("lexemes").notNull(),
-    /** Factor that keeps long descriptions from outweighing short ones. */
-    lengthNorm: real("length_norm").notNull(),
-    /** Everything that filters match exactly, each with its kind as a prefix, e.g. `capability:get weather`. */
-    filters: text("filters").array().notNull(),
-    /** What `matched` is computed from for the rows of one page. */
-    affordances: jsonb("affordances").$type<{ name: string; keys: string[]; lexemes: string[] }[]>().notNull(),
-    verified: boolean("verified").notNull(),
   },
   (table) => [
     index("search_entries_lexemes").using("gin", table.lexemes),
-    index("search_entries_filters").using("gin", table.filters),
     index("search_entries_sequence").on(table.sequence),
+    index("search_entries_expires")
+      .on(table.expires)
+      .where(sql`${table.expires} IS NOT NULL`),
   ],
 );
 
-/** The vocabulary: every lexeme and in how many entries it occurs (an estimate, refreshed as the index grows). */
-export const searchTerms = pgTable(
-  "search_terms",
+/** What a search shows of an entry that it has found: read for the rows of one page, and to count facets. */
+export const searchDetails = pgTable("search_details", {
+  key: hex("key").$type<EntryKey>().primaryKey(),
+  /** What `matched` is computed from. */
+  affordances: jsonb("affordances").$type<{ name: string; keys: string[]; words: string; text: string }[]>().notNull(),
+  /** The values that facets count, in the form in which filters compare them, each with its facet as a prefix. */
+  facetKeys: text("facet_keys").array().notNull(),
+  /** The same values as the publisher wrote them, in the same order. */
+  facetLabels: text("facet_labels").array().notNull(),
+});
+
+/** In how many entries each lexeme occurs, exactly; the empty term counts the entries. */
+export const searchTerms = pgTable("search_terms", {
+  term: codePointText("term").primaryKey(),
+  entries: integer("entries").notNull(),
+});
+
+/** Words that have occurred, as they are written: what a mistyped word can have meant. */
+export const searchWords = pgTable(
+  "search_words",
   {
-    term: codePointText("term").primaryKey(),
+    word: codePointText("word").primaryKey(),
+    /** The word and all that is left of it when one letter goes (Garbe's symmetric delete). */
+    stubs: text("stubs").array().notNull(),
+  },
+  (table) => [index("search_words_stubs").using("gin", table.stubs)],
+);
+
+/** The catalogue: in how many entries an affordance has a name of that key, by the name's spelling. */
+export const searchCapabilities = pgTable(
+  "search_capabilities",
+  {
+    key: codePointText("key").notNull(),
+    name: codePointText("name").notNull(),
     entries: integer("entries").notNull(),
   },
-  (table) => [index("search_terms_trigrams").using("gin", sql`${table.term} gin_trgm_ops`)],
+  (table) => [primaryKey({ columns: [table.key, table.name] })],
 );

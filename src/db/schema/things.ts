@@ -19,7 +19,7 @@ export const entries = pgTable(
     controller: text("controller").$type<Did>(),
     /** True for the first controller that registered the thing id here: `GET /things/{id}` is this entry. */
     isPrimary: boolean("is_primary").notNull(),
-    state: text("state", { enum: ["active", "unlisted", "retracted"] }).notNull(),
+    state: text("state", { enum: ["active", "unlisted", "retracted", "expired"] }).notNull(),
     versionId: bigint("version_id", { mode: "number" }).notNull(),
     versionCount: integer("version_count").notNull().default(1),
     /** SHA-256 of the document's bytes: what an entity tag names. */
@@ -42,12 +42,15 @@ export const entries = pgTable(
     repairs: jsonb("repairs").$type<{ field: string; description: string }[]>(),
   },
   (table) => [
+    // Also the listing's order.
     uniqueIndex("entries_primary")
       .on(table.thingId)
       .where(sql`${table.isPrimary}`),
     index("entries_thing_id").on(table.thingId),
-    uniqueIndex("entries_sequence").on(table.sequence),
-    index("entries_controller").on(table.controller),
+    // What has to be purged.
+    index("entries_expiring")
+      .on(table.expires)
+      .where(sql`${table.state} = 'active' and ${table.expires} is not null`),
   ],
 );
 
