@@ -26,8 +26,13 @@ const assemblers = new Set(["main", "cli", "dev"]);
 
 /** Where an outside library, with all its subpaths, may be imported; `src/` is left out. */
 const homes: Record<string, readonly RegExp[]> = {
-  // Each room has one store that reads and writes its tables; the rest of it is pure.
-  "drizzle-orm": [/^db\//, /^things\/entry-store\.ts$/, /^identity\/registry-identity\.ts$/, /^search\/postgres/],
+  // What reads and writes a room's tables; the rest of the room is pure.
+  "drizzle-orm": [
+    /^db\//,
+    /^things\/entry-(store|writer)\.ts$/,
+    /^identity\/registry-identity\.ts$/,
+    /^search\/(postgres|postgres-index|facets|guess)\.ts$/,
+  ],
   "@electric-sql/pglite": [/^db\/client\.ts$/],
   postgres: [/^db\/client\.ts$/],
   "proper-lockfile": [/^db\//],
@@ -41,7 +46,7 @@ const homes: Record<string, readonly RegExp[]> = {
   "ipaddr.js": [/^base\//],
   "@logtape/logtape": [/^base\/log\.ts$/],
   canonicalize: [/^base\/canonical\.ts$/],
-  zod: [/^config\.ts$/],
+  zod: [/^config\.ts$/, /^search\/cursor\.ts$/],
   commander: [/^cli\//],
   "cli-progress": [/^cli\//],
   ajv: [/^things\//],
