@@ -17,12 +17,23 @@ export const lexemeUnitsMax = 64;
 const joinedPartsMax = 5;
 
 /** Letters that Unicode does not decompose, but that many keyboards lack. */
-const foldedLetters: Record<string, string> = { ß: "ss", æ: "ae", œ: "oe", ø: "o", ł: "l", đ: "d", ð: "d", þ: "th", ı: "i" };
+const foldedLetters: Record<string, string> = {
+  ß: "ss",
+  æ: "ae",
+  œ: "oe",
+  ø: "o",
+  ł: "l",
+  đ: "d",
+  ð: "d",
+  þ: "th",
+  ı: "i",
+};
 const foldedLetter = /[ßæœøłđðþı]/g;
 
 /** Scripts that are written without spaces: their words are found as pairs of characters. */
-const spaceless = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
-const scriptRun = new RegExp(`(?:${spaceless.source}\\p{M}*)+|[^]`, "gu");
+const spaceless =
+  /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{Script=Hang}\p{Script=Thai}\p{Script=Laoo}\p{Script=Khmr}\p{Script=Mymr}]/u;
+const spacelessRun = new RegExp(`((?:${spaceless.source}\\p{M}*)+)`, "u");
 const asciiLetters = /^[a-z]+$/;
 
 /** Letters and digits, with dots, underscores and hyphens between them. */
@@ -54,7 +65,7 @@ export function splitName(name: string): string[] {
  */
 export function capabilityKey(name: string): string {
   const key = splitName(name).join(" ");
-  return key === "" ? name.normalize("NFKC").trim().toLowerCase() : key;
+  return key === "" ? name.normalize("NFKC").replace(/\p{C}/gu, "").trim().toLowerCase() : key;
 }
 
 /**
@@ -73,7 +84,7 @@ export function analyse(text: string, language: string | null): Word[] {
     const parts = partsOf(piece);
     for (const part of parts) {
       if (!spaceless.test(part)) add(part, false);
-      else for (const run of part.match(scriptRun) ?? []) addRun(run);
+      else for (const run of part.split(spacelessRun)) addRun(run);
     }
     if (parts.length > 1 && parts.length <= joinedPartsMax) {
       const whole = parts.join("");
@@ -84,7 +95,7 @@ export function analyse(text: string, language: string | null): Word[] {
 
   function addRun(run: string): void {
     if (!spaceless.test(run)) {
-      add(run, false);
+      if (run !== "") add(run, false);
       return;
     }
     const characters = run.match(/[^]\p{M}*/gu) ?? [];
@@ -107,15 +118,17 @@ function chunksOf(text: string): string[] {
 }
 
 function partsOf(piece: string): string[] {
-  return piece
-    .replace(/([\p{Ll}\p{M}])(\p{Lu})/gu, "$1 $2")
-    // The plural of an abbreviation (URLs) is one word.
-    .replace(/(\p{Lu})(\p{Lu}(?!s(?!\p{Ll}))\p{Ll})/gu, "$1 $2")
-    .replace(/(\p{N})(?=[\p{L}\p{M}])|([\p{L}\p{M}])(?=\p{N})/gu, "$1$2 ")
-    .toLowerCase()
-    .replace(foldedLetter, (letter) => foldedLetters[letter] ?? letter)
-    .split(/[ ._-]+/)
-    .filter((part) => part !== "");
+  return (
+    piece
+      .replace(/([\p{Ll}\p{M}])(\p{Lu})/gu, "$1 $2")
+      // The plural of an abbreviation (URLs) is one word.
+      .replace(/(\p{Lu})(\p{Lu}(?!s(?!\p{Ll}))\p{Ll})/gu, "$1 $2")
+      .replace(/(\p{N})(?=[\p{L}\p{M}])|([\p{L}\p{M}])(?=\p{N})/gu, "$1$2 ")
+      .toLowerCase()
+      .replace(foldedLetter, (letter) => foldedLetters[letter] ?? letter)
+      .split(/[ ._-]+/)
+      .filter((part) => part !== "")
+  );
 }
 
 function cutTo(text: string, units: number): string {

@@ -1,0 +1,126 @@
+import { quoted } from "./lexemes.ts";
+
+/**
+ * How much a word says of an entry, decided when the entry is indexed (BM25F: Robertson, Zaragoza and Taylor, 2004):
+ * its occurrences weighted by field and by the field's length, then saturated. A query only adds up what is stored.
+ */
+
+export const fields = ["title", "name", "label", "description", "example", "affordance", "detail"] as const;
+/** `name`: of affordances, with their titles; `label`: tags, vendors, types; `affordance`: their descriptions. */
+export type Field = (typeof fields)[number];
+
+interface FieldWeight {
+  /** Of one occurrence in a field of usual length. */
+  weight: number;
+  /** From 0 (length does not matter) to 1 (twice as long halves the weight). */
+  lengthShare: number;
+  /** Words. A constant rather than the index's mean, so that an entry's lexemes depend on nothing but the entry. */
+  usualLength: number;
+}
+
+/** Measured with `npm run bench:relevance`; all lie on plateaus. */
+const weights: Record<Field, FieldWeight> = {
+  title: { weight: 3, lengthShare: 0.5, usualLength: 4 },
+  name: { weight: 1.5, lengthShare: 0.75, usualLength: 20 },
+  label: { weight: 1, lengthShare: 0, usualLength: 1 },
+  description: { weight: 2, lengthShare: 0.5, usualLength: 20 },
+  example: { weight: 1, lengthShare: 0.75, usualLength: 20 },
+  affordance: { weight: 0.5, lengthShare: 0.75, usualLength: 200 },
+  detail: { weight: 0.1, lengthShare: 0.75, usualLength: 200 },
+};
+
+/** The weighted frequency at which a word has half of the impact that it can have. */
+const saturation = 1.2;
+
+/** What one occurrence in a field of `length` words adds to a word's weighted frequency. */
+export function occurrenceWeight(field: Field, length: number): number {
+  const { weight, lengthShare, usualLength } = weights[field];
+  return weight / (1 - lengthShare + (lengthShare * length) / usualLength);
+}
+
+/** The impact, from 0 to 1, of a word of that weighted frequency. */
+export function impactOf(frequency: number): number {
+  return frequency / (frequency + saturation);
+}
+
+/**
+ * `ts_rank`'s weights for the labels D, C, B and A, as they must be passed to it. Postgres has no place for an impact
+ * in a tsvector, but ranks a lexeme by its labels, so a sequence of labels is made to say the impact.
+ */
+export const labelWeights = [0.07, 0.155, 0.4, 1] as const;
+
+const labels = ["D", "C", "B", "A"] as const;
+
+/** What `ts_rank` answers for one lexeme, up to its constant factor (tsrank.c, calc_rank_or). */
+function rankOf(sequence: readonly number[]): number {
+  let sum = 0;
+  let max = -1;
+  let maxAt = 0;
+  for (const [index, weight] of sequence.entries()) {
+    sum += weight / (index + 1) ** 2;
+    if (weight > max) [max, maxAt] = [weight, index];
+  }
+  return max + sum - max / (maxAt + 1) ** 2;
+}
+
+/** The constant factor: ts_rank divides by π²/6. */
+const rankDivisor = 1.64493406685;
+
+/** What is ranked as impact 1. */
+const rankOfFull = 1.25;
+
+/** `ts_rank` times this is the impact. */
+export const impactPerRank = rankDivisor / rankOfFull;
+
+interface Level {
+  impact: number;
+  /** For instance `1B,2D`. */
+  positions: string;
+}
+
+/** Every impact that up to three labels can say, in ascending order; neighbours differ by some percent. */
+const levels: Level[] = levelsOf();
+
+function levelsOf(): Level[] {
+  const sequences = [0, 1, 2, 3].flatMap((first) => [
+    [first],
+    ...[0, 1, 2, 3].flatMap((second) => [[first, second], ...[0, 1, 2, 3].map((third) => [first, second, third])]),
+  ]);
+  const found = sequences
+    .map((sequence) => ({
+      impact: rankOf(sequence.map((label) => labelWeights[label] ?? 0)) / rankOfFull,
+      positions: sequence.map((label, index) => `${index + 1}${labels[label]}`).join(","),
+    }))
+    .sort((a, b) => a.impact - b.impact || a.positions.length - b.positions.length);
+  // Of levels that hardly differ, the shortest sequence is enough.
+  const kept: Level[] = [];
+  for (const level of found) {
+    const last = kept.at(-1);
+    if (last === undefined || level.impact > last.impact * 1.04) kept.push(level);
+    else if (level.positions.length < last.positions.length) kept[kept.length - 1] = level;
+  }
+  return kept;
+}
+
+/** A lexeme with its impact in a tsvector's text form. */
+export function weightedLexeme(lexeme: string, impact: number): string {
+  return `${quoted(lexeme)}:${nearestLevel(impact).positions}`;
+}
+
+/** The impact that is stored for `impact`. */
+export function storedImpact(impact: number): number {
+  return nearestLevel(impact).impact;
+}
+
+function nearestLevel(impact: number): Level {
+  let low = 0;
+  let high = levels.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((levels[middle] as Level).impact < impact) low = middle + 1;
+    else high = middle;
+  }
+  const above = levels[low] as Level;
+  const below = levels[low - 1];
+  return below !== undefined && impact / below.impact < above.impact / impact ? below : above;
+}

@@ -1,0 +1,199 @@
+import type { EntryKey } from "../base/ids.ts";
+import { analyse, capabilityKey, isStopWord, type Word } from "./analyser.ts";
+import { type Field, fields, impactOf, occurrenceWeight, weightedLexeme } from "./impact.ts";
+import { filterKey, filterLexeme, quoted, strongLexeme } from "./lexemes.ts";
+import type { FacetName, SearchAffordance, SearchDocument, SearchText } from "./port.ts";
+import { isCorrectable } from "./spelling.ts";
+
+/** What is stored of an affordance. Words are separated by spaces. */
+export interface IndexedAffordance {
+  name: string;
+  /** Capability keys of its name, titles and types. */
+  keys: string[];
+  /** The words of its name and titles. */
+  words: string;
+  /** The words of its descriptions. */
+  text: string;
+}
+
+/** An entry as the Postgres engine stores it. */
+export interface IndexRow {
+  key: EntryKey;
+  sequence: number;
+  expires: string | null;
+  /** A tsvector's text form. */
+  lexemes: string;
+  /** The lexemes of `lexemes`. */
+  terms: string[];
+  /** Words that mistyped ones can have meant. */
+  words: string[];
+  affordances: IndexedAffordance[];
+  facetKeys: string[];
+  facetLabels: string[];
+}
+
+/** Words of one entry; of more, those with the least impact go. A tsvector may have 1 MB. */
+const wordsPerEntryMax = 4_000;
+/** Filter values of one entry. */
+const filtersPerEntryMax = 2_000;
+/** UTF-16 units of a facet's value, as shown. */
+const labelUnitsMax = 200;
+/** UTF-16 units of an affordance's keys that are kept. */
+export const keyUnitsMax = 128;
+/** Affordances of one entry that `matched` can name, and words of each. */
+const affordancesPerEntryMax = 500;
+const affordanceWordsMax = 200;
+
+/** Fields in which every word counts, because they are names. */
+const nameFields: ReadonlySet<Field> = new Set(["title", "name", "label"]);
+
+/** Pure: what the index holds of `document`. */
+export function indexRowOf(document: SearchDocument): IndexRow {
+  const frequencies = new Map<string, number>();
+  const strong = new Set<string>();
+  const words = new Set<string>();
+  for (const field of fields) {
+    const texts = textsOf(document, field);
+    const analysed = texts.map(({ language, text }) => analysedFor(field, text, language));
+    const count = analysed.flat().reduce((sum, word) => sum + (word.joined ? 0 : 1), 0);
+    // A text and its translations are as long as one of them.
+    const languages = new Set(texts.map(({ language }) => language)).size;
+    const weight = occurrenceWeight(field, count / Math.max(1, languages));
+    for (const word of analysed.flat()) {
+      frequencies.set(word.plain, (frequencies.get(word.plain) ?? 0) + weight);
+      if (word.stem !== null) frequencies.set(word.stem, (frequencies.get(word.stem) ?? 0) + weight);
+      if (nameFields.has(field)) strong.add(word.stem ?? word.plain);
+      if (isCorrectable(word.plain)) words.add(word.plain);
+    }
+  }
+  // Types are labels, but no names: half of all things are of the same type.
+  const typeWeight = occurrenceWeight("label", 1);
+  for (const type of document.types) {
+    for (const { plain, stem } of analyse(withoutPrefix(type), "en")) {
+      for (const form of stem === null ? [plain] : [plain, stem]) {
+        frequencies.set(form, (frequencies.get(form) ?? 0) + typeWeight);
+      }
+    }
+  }
+
+  const kept = [...frequencies].sort((a, b) => b[1] - a[1]).slice(0, wordsPerEntryMax);
+  const weighted = kept.map(([lexeme, frequency]) => weightedLexeme(lexeme, impactOf(frequency)));
+  const marks = [
+    ...[...strong].slice(0, wordsPerEntryMax).map(strongLexeme),
+    ...[...new Set(filterLexemesOf(document))].slice(0, filtersPerEntryMax),
+  ];
+  const facets = facetsOf(document);
+  return {
+    key: document.key,
+    sequence: document.sequence,
+    expires: document.expires?.toISOString() ?? null,
+    lexemes: [...weighted, ...marks.map(quoted)].join(" "),
+    terms: [...kept.map(([lexeme]) => lexeme), ...marks],
+    words: [...words],
+    affordances: document.affordances.slice(0, affordancesPerEntryMax).map(indexedAffordanceOf),
+    facetKeys: facets.map(({ key }) => key),
+    facetLabels: facets.map(({ label }) => label),
+  };
+}
+
+/** The words of a text; without those that say nothing, unless it is a name. */
+function analysedFor(field: Field, text: string, language: string | null): Word[] {
+  const words = analyse(text, language);
+  return nameFields.has(field) ? words : words.filter(({ plain }) => !isStopWord(plain));
+}
+
+function textsOf(document: SearchDocument, field: Field): SearchText[] {
+  const { affordances } = document;
+  switch (field) {
+    case "title":
+      return document.titles;
+    case "description":
+      return document.descriptions;
+    case "example":
+      return document.examples;
+    case "label":
+      return [...document.tags, ...document.vendors].map((text) => ({ language: null, text }));
+    case "name":
+      return affordances.flatMap(({ name, titles }) => [{ language: null, text: name }, ...titles]);
+    case "affordance":
+      return affordances.flatMap(({ descriptions }) => descriptions);
+    case "detail":
+      return affordances.flatMap(({ details }) => details);
+  }
+}
+
+function filterLexemesOf(document: SearchDocument): string[] {
+  const { affordances, types, controller, origin } = document;
+  return [
+    ...affordances.flatMap(namesOf).map((name) => filterLexeme("capability", name)),
+    ...types.flatMap((type) => [type, withoutPrefix(type)]).map((type) => filterLexeme("type", type)),
+    ...document.protocols.map((protocol) => filterLexeme("protocol", protocol)),
+    ...document.mediaTypes.map((mediaType) => filterLexeme("media", mediaType)),
+    ...document.tags.map((tag) => filterLexeme("tag", tag)),
+    ...document.vendors.map((vendor) => filterLexeme("vendor", vendor)),
+    ...document.languages.flatMap(languageRanges).map((language) => filterLexeme("lang", language)),
+    ...(controller === null ? [] : [filterLexeme("controller", controller)]),
+    ...(origin === null ? [] : [filterLexeme("origin", origin)]),
+    filterLexeme("verified", String(document.verified)),
+  ];
+}
+
+/** Everything that names what an affordance can do. */
+function namesOf(affordance: SearchAffordance): string[] {
+  const { name, titles, types } = affordance;
+  const names = [name, ...titles.map(({ text }) => text), ...types.flatMap((type) => [type, withoutPrefix(type)])];
+  return names.filter((one) => capabilityKey(one) !== "");
+}
+
+/** The values that facets count, each once, as first written. */
+function facetsOf(document: SearchDocument): { key: string; label: string }[] {
+  const values: [FacetName, string[]][] = [
+    ["capability", document.affordances.map(({ name }) => name)],
+    ["type", document.types],
+    ["protocol", document.protocols],
+    ["media", document.mediaTypes],
+    ["tag", document.tags],
+    ["vendor", document.vendors],
+    ["lang", document.languages.flatMap(languageRanges)],
+  ];
+  const facets = new Map<string, string>();
+  for (const [facet, labels] of values) {
+    for (const label of labels) {
+      const shown = shownLabel(label);
+      const key = `${facet}:${shownLabel(filterKey(facet, label))}`;
+      if (shown !== "" && !facets.has(key) && facets.size < filtersPerEntryMax) facets.set(key, shown);
+    }
+  }
+  return [...facets].map(([key, label]) => ({ key, label }));
+}
+
+function shownLabel(label: string): string {
+  return label.slice(0, labelUnitsMax).toWellFormed().replaceAll("\0", "\uFFFD").trim();
+}
+
+/** `de-at` → de-at, de: who asks for a language means its varieties too (RFC 4647 §3.3.1). */
+function languageRanges(tag: string): string[] {
+  const parts = tag.split("-");
+  return parts.map((_, index) => parts.slice(0, parts.length - index).join("-"));
+}
+
+/** `lmos:Agent` → Agent, `https://schema.org/Thing` → Thing. */
+export function withoutPrefix(type: string): string {
+  return type.slice(Math.max(type.lastIndexOf(":"), type.lastIndexOf("/"), type.lastIndexOf("#")) + 1);
+}
+
+function indexedAffordanceOf(affordance: SearchAffordance): IndexedAffordance {
+  const { name, titles, descriptions } = affordance;
+  return {
+    name: name.slice(0, labelUnitsMax).toWellFormed().replaceAll("\0", "\uFFFD"),
+    keys: [...new Set(namesOf(affordance).map((one) => capabilityKey(one).slice(0, keyUnitsMax)))],
+    words: formsOf([{ language: null, text: name }, ...titles], "name"),
+    text: formsOf(descriptions, "affordance"),
+  };
+}
+
+function formsOf(texts: SearchText[], field: Field): string {
+  const words = texts.flatMap(({ language, text }) => analysedFor(field, text, language));
+  const forms = new Set(words.slice(0, affordanceWordsMax).map(({ plain, stem }) => stem ?? plain));
+  return [...forms].join(" ");
+}

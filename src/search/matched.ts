@@ -1,0 +1,56 @@
+import type { QueryTerm } from "./candidates.ts";
+import { type IndexedAffordance, keyUnitsMax } from "./index-row.ts";
+import type { SearchHit } from "./port.ts";
+
+/** Affordances that a hit names for the words of a query. */
+const matchedMax = 5;
+/** What a word in an affordance's description counts, against one in its name. */
+const textShare = 0.5;
+/** Affordances that answer less than this share of what the best one answers are not named. */
+const shareMin = 0.5;
+
+/**
+ * Which affordances answer a query: all those that a capability filter asks for, and those that answer its words best,
+ * with the words that they answer.
+ */
+export function matchedOf(
+  affordances: IndexedAffordance[],
+  terms: (QueryTerm & { typed: string })[],
+  capabilities: { value: string; key: string }[],
+): SearchHit["matched"] {
+  const filtered = capabilities.flatMap(({ value, key }) =>
+    affordances
+      .filter(({ keys }) => keys.includes(key.slice(0, keyUnitsMax)))
+      .map(({ name }) => ({ capability: value, name })),
+  );
+  const answers = affordances
+    .map((affordance) => answerOf(affordance, terms))
+    .filter(({ worth }) => worth > 0)
+    .sort((a, b) => b.worth - a.worth);
+  const best = answers[0]?.worth ?? 0;
+  return [
+    ...filtered,
+    ...answers
+      .filter(({ worth }) => worth >= best * shareMin)
+      .slice(0, matchedMax)
+      .map(({ capability, name }) => ({ capability, name })),
+  ];
+}
+
+function answerOf(affordance: IndexedAffordance, terms: (QueryTerm & { typed: string })[]) {
+  const words = new Set(affordance.words.split(" "));
+  const text = new Set(affordance.text.split(" "));
+  const typed: string[] = [];
+  let worth = 0;
+  for (const term of terms) {
+    const share = term.forms.some((form) => words.has(form))
+      ? 1
+      : term.forms.some((form) => text.has(form))
+        ? textShare
+        : 0;
+    if (share === 0) continue;
+    worth += share * term.factor;
+    typed.push(term.typed);
+  }
+  return { name: affordance.name, capability: typed.join(" "), worth };
+}
