@@ -61,4 +61,16 @@ export const limits = {
   registrationTtlSecondsMax: 2_147_483_647,
   /** Words and texts from the data schemas of one affordance that search gets to see. */
   affordanceDetailsMax: 256,
+  /** Clients of `/events` that one process serves at once. */
+  eventClientsMax: 1_000,
+  /** The same from one public address; from an IPv6 network of 64 bits. */
+  eventClientsPerAddressMax: 100,
+  /** Bytes of events that wait for one client; one that reads more slowly is dropped. */
+  eventBufferBytesMax: 1024 * 1024,
+  /** How long a client of `/events` may take to accept what was sent before it is dropped, in milliseconds. */
+  eventStallMsMax: 30_000,
+  /** Milliseconds without an event after which an event stream is sent a comment, so that nobody takes it for dead. */
+  eventHeartbeatMs: 20_000,
+  /** Seconds after which a client that found no place at `/events` may ask again. */
+  eventRetrySeconds: 30,
 } as const;

@@ -1,4 +1,4 @@
-import { and, asc, eq, sql } from "drizzle-orm";
+import { and, asc, desc, eq, sql } from "drizzle-orm";
 import type { Queryable } from "./client.ts";
 import { rowsOf } from "./client.ts";
 import { consumers, journal } from "./schema/index.ts";
@@ -63,6 +63,32 @@ export async function readJournal(db: Queryable, after: JournalPosition, limit: 
     )
     .orderBy(asc(journal.xid), asc(journal.id))
     .limit(limit);
+}
+
+/** The last row that `readJournal` returns at this moment; the start where there is none. Later rows come after it. */
+export async function journalEnd(db: Queryable): Promise<JournalPosition> {
+  const [last] = await db
+    .select({ xid: journal.xid, id: journal.id })
+    .from(journal)
+    .where(sql`${journal.xid} < pg_snapshot_xmin(pg_current_snapshot())`)
+    .orderBy(desc(journal.xid), desc(journal.id))
+    .limit(1);
+  return last ?? journalStart;
+}
+
+/** Whether a reader can go on after `position` without loss: `readJournal` has returned its row, and still has it. */
+export async function isInJournal(db: Queryable, position: JournalPosition): Promise<boolean> {
+  if (comparePositions(position, journalStart) === 0) return true;
+  const found = await db
+    .select({ id: journal.id })
+    .from(journal)
+    .where(
+      and(
+        sql`(${journal.xid}, ${journal.id}) = (${position.xid}::xid8, ${position.id}::bigint)`,
+        sql`${journal.xid} < pg_snapshot_xmin(pg_current_snapshot())`,
+      ),
+    );
+  return found.length > 0;
 }
 
 /**

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { describe, expect, test } from "vitest";
 import type { JsonObject, JsonValue } from "../base/json.ts";
 import { isJsonObject } from "../base/json.ts";
-import { mergePatch } from "./merge-patch.ts";
+import { mergePatch, mergePatchBetween } from "./merge-patch.ts";
 
 const reference = createRequire(import.meta.url)("json-merge-patch") as {
   apply(target: unknown, patch: unknown): JsonObject;
@@ -86,4 +86,61 @@ describe("mergePatch", () => {
       expect(Object.hasOwn(Object.prototype, "y")).toBe(false);
     },
   );
+});
+
+describe("mergePatchBetween", () => {
+  test.each<[JsonObject, JsonObject, JsonObject]>([
+    [{ a: 1 }, { a: 1 }, {}],
+    [
+      { a: 1, b: 2 },
+      { a: 1, c: 3 },
+      { b: null, c: 3 },
+    ],
+    [{ a: { b: 1, c: 2 } }, { a: { b: 1, c: 3 } }, { a: { c: 3 } }],
+    [{ a: { b: 1 } }, { a: {} }, { a: { b: null } }],
+    [{ a: 1 }, { a: {} }, { a: {} }],
+    [{ a: [1, { b: null }] }, { a: [{ b: null }] }, { a: [{ b: null }] }],
+    [{ a: null, b: 1 }, { a: null, b: 2 }, { b: 2 }],
+    [{ a: null }, { a: 1 }, { a: 1 }],
+    [
+      { constructor: { x: 1 }, z: 1 },
+      { hasOwnProperty: 1, z: 2 },
+      { constructor: null, hasOwnProperty: 1, z: 2 },
+    ],
+  ])("of %j and %j is %j", (before, after, patch) => expect(mergePatchBetween(before, after)).toEqual(patch));
+
+  test.each<[JsonObject, JsonObject]>([
+    [{}, { a: null }],
+    [{ a: 1 }, { a: null }],
+    [{ a: 1 }, { a: { b: { c: null } } }],
+    [{ a: { b: 1 } }, { a: { b: null } }],
+  ])("there is none between %j and %j", (before, after) => expect(mergePatchBetween(before, after)).toBeNull());
+
+  test("leads from one to the other, where the latter has no nulls", () => {
+    fc.assert(
+      fc.property(object, object.map(withoutNulls), (before, after) => {
+        const patch = mergePatchBetween(before, after);
+        expect(patch).not.toBeNull();
+        expect(mergePatch(before, patch ?? {})).toEqual(after);
+      }),
+    );
+  });
+
+  test("whatever there is, leads from one to the other, and changes nothing once it has been applied", () => {
+    const names = fc.constantFrom("a", "b", "constructor", "hasOwnProperty", "toString");
+    const any = fc.dictionary(names, fc.oneof(value, fc.dictionary(names, value, { maxKeys: 3 })), { maxKeys: 4 });
+    let found = 0;
+    fc.assert(
+      fc.property(any, any, (before, after) => {
+        const arguments_ = structuredClone([before, after]);
+        const patch = mergePatchBetween(before, after);
+        expect([before, after]).toEqual(arguments_);
+        if (patch === null) return;
+        found += 1;
+        expect(mergePatch(before, patch)).toEqual(after);
+        expect(mergePatch(after, patch)).toEqual(after);
+      }),
+    );
+    expect(found).toBeGreaterThan(10);
+  });
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { JsonObject, JsonValue } from "../base/json.ts";
 import { isJsonObject } from "../base/json.ts";
 
@@ -21,4 +22,33 @@ export function mergePatch(td: JsonObject, patch: JsonObject): JsonObject {
 
 function mergedValue(target: JsonValue | undefined, patch: JsonValue): JsonValue {
   return isJsonObject(patch) ? mergePatch(isJsonObject(target) ? target : {}, patch) : patch;
+}
+
+/**
+ * The JSON Merge Patch (RFC 7396) that makes `after` of `before`; empty where they are equal. Null where there is none:
+ * a merge patch cannot set a member to null, so none leads to a member that is null now and was not before (nulls in
+ * arrays do no harm, since arrays are replaced whole). Neither argument is changed.
+ */
+export function mergePatchBetween(before: JsonObject, after: JsonObject): JsonObject | null {
+  const patch = new Map<string, JsonValue>();
+  for (const name of Object.keys(before)) {
+    if (!Object.hasOwn(after, name)) patch.set(name, null);
+  }
+  for (const [name, value] of Object.entries(after)) {
+    const old = Object.hasOwn(before, name) ? before[name] : undefined;
+    if (isJsonObject(old) && isJsonObject(value)) {
+      const inner = mergePatchBetween(old, value);
+      if (inner === null) return null;
+      if (Object.keys(inner).length > 0) patch.set(name, inner);
+    } else if (!isDeepStrictEqual(old, value)) {
+      if (holdsNull(value)) return null;
+      patch.set(name, value);
+    }
+  }
+  return Object.fromEntries(patch);
+}
+
+/** Whether a merge patch that held `value` would remove something instead of setting it. */
+function holdsNull(value: JsonValue): boolean {
+  return value === null || (isJsonObject(value) && Object.values(value).some(holdsNull));
 }
