@@ -1,5 +1,9 @@
 import { z } from "zod";
 
+function isOrigin({ pathname, search, hash, username }: URL): boolean {
+  return pathname === "/" && search === "" && hash === "" && username === "";
+}
+
 const onOff = z
   .enum(["on", "off"])
   .transform((value) => value === "on")
@@ -12,10 +16,16 @@ const onOff = z
 export const configSchema = z
   .object({
     HOST: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
-    PORT: z.coerce.number().int().min(0).max(65_535).default(8080).describe("Port to listen on; 0 takes a free one."),
+    PORT: z.coerce
+      .number("must be a number")
+      .int()
+      .min(0)
+      .max(65_535)
+      .default(8080)
+      .describe("Port to listen on; 0 takes a free one."),
     PUBLIC_URL: z
       .url({ protocol: /^https?$/ })
-      .refine((url) => new URL(url).pathname === "/" && !/[?#]/.test(url), "must be an origin, without a path")
+      .refine((url) => !URL.canParse(url) || isOrigin(new URL(url)), "must be an origin, without a path")
       .transform((url) => new URL(url).origin)
       .optional()
       .describe("The origin under which others see this registry. Default: http://localhost:PORT."),

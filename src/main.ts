@@ -3,6 +3,7 @@ import { serve, type ServerType } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { createAdmission } from "./admission/admission.ts";
+import { startExpiry } from "./admission/expiry.ts";
 import { startIndexer } from "./admission/indexer.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { createEgress } from "./base/egress.ts";
@@ -61,6 +62,9 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const engine = createPostgresSearch({ db: db.orm });
   const indexer = startIndexer({ db, engine, clock });
   stack.defer(() => indexer.stop());
+
+  const expiry = startExpiry({ db, clock, onAppend: () => indexer.wake() });
+  stack.defer(() => expiry.stop());
 
   const admission = createAdmission({
     db,

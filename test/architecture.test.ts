@@ -52,7 +52,7 @@ const homes: Record<string, readonly RegExp[]> = {
   ajv: [/^things\//],
   "ajv-formats": [/^things\//],
   "wot-thing-description-types": [/^things\//],
-  "json-merge-patch": [/^things\//],
+  negotiator: [/^http\//],
   "@scure/base": [/^identity\//],
   "lru-cache": [/^identity\//],
   stemmer: [/^search\//],

@@ -63,7 +63,11 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
 
   const sameInstant = verification.created === own.versionCreated;
   if (sameInstant && versionDigest === own.versionDigest) {
-    return own.state === "unlisted" && byOperator ? { action: "relist", entry: own } : { action: "keep", entry: own };
+    // Whoever holds a document may send it; only its controller can say that it still counts.
+    if (own.state !== "retracted" && isGone(own, now)) throw expiredVersion(own);
+    if (own.state !== "unlisted") return { action: "keep", entry: own };
+    if (byOperator) return { action: "relist", entry: own };
+    throw unlistedEntry();
   }
   if (verification.created < own.versionCreated) {
     throw new Problem(
@@ -74,17 +78,33 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
   }
   if (sameInstant && versionDigest < own.versionDigest) return { action: "evidence", entry: own };
   if (own.state === "unlisted" && !byOperator && candidate.kind === "description") {
-    throw new Problem(
-      "entry-unlisted",
-      "The operator of this registry has unlisted this entry; new versions of it are not accepted, a Tombstone is.",
-    );
+    throw unlistedEntry();
   }
   return {
     action: "update",
     entry: own,
     equivocal: sameInstant,
-    revived: own.state === "retracted" || isExpired(own, now),
+    revived: own.state === "retracted" || isGone(own, now),
   };
+}
+
+/** Whether the entry's registration has run out, purged or not. */
+function isGone(entry: EntryRow, now: Date): boolean {
+  return entry.state === "expired" || isExpired(entry, now);
+}
+
+function unlistedEntry(): Problem {
+  return new Problem(
+    "entry-unlisted",
+    "The operator of this registry has unlisted this entry; descriptions of it are not accepted, a newer Tombstone is.",
+  );
+}
+
+function expiredVersion({ expires }: EntryRow): Problem {
+  return new Problem(
+    "version-not-newer",
+    `The registration of this very version ran out at ${expires?.toISOString()}. Sign the description anew.`,
+  );
 }
 
 /**

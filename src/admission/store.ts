@@ -143,7 +143,7 @@ export function removeEntry(removal: Removal, db: Queryable, now: Date): Promise
 
 async function removeOnce(removal: Removal, db: Queryable, now: Date): Promise<Receipt | null> {
   const entry = (await createEntryWriter(db).rowsOfThing(removal.thingId)).find((row) => row.isPrimary);
-  if (entry === undefined || entry.state === "unlisted" || isExpired(entry, now)) {
+  if (entry === undefined || !isVisible(entry, now)) {
     throw new Problem("not-found", `There is no entry ${removal.thingId}.`);
   }
   if (entry.state === "retracted") throw new Problem("gone", `${removal.thingId} was retracted by its controller.`);
@@ -164,6 +164,28 @@ async function removeOnce(removal: Removal, db: Queryable, now: Date): Promise<R
   return position === null
     ? null
     : { stage: "receipt", outcome: "retracted", entry, repairs: [], alias: null, position };
+}
+
+function isVisible(entry: EntryRow, now: Date): boolean {
+  return entry.state === "retracted" || (entry.state === "active" && !isExpired(entry, now));
+}
+
+/**
+ * Takes an entry whose registration has run out off the books: an unsigned one is deleted, of a signed one the
+ * high-water mark stays. False if somebody renewed it meanwhile, or another node was faster.
+ */
+export async function purgeEntry(entry: EntryRow, db: Queryable): Promise<JournalPosition | null> {
+  const { expires } = entry;
+  if (expires === null) throw new Error("an entry without an expiry cannot expire");
+  return transactionUnlessLost(db, async (tx, lost) => {
+    const writer = createEntryWriter(tx);
+    const gone =
+      entry.controller === null
+        ? await writer.deleteUnsigned(entry)
+        : await writer.changeEntry(entry, { state: "expired" });
+    if (!gone) throw lost;
+    return appendToJournal(tx, journalRow("expired", entry, { door: entry.door, origin: entry.origin }, expires));
+  });
 }
 
 function newEntry(

@@ -3,6 +3,9 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { lock } from "proper-lockfile";
 
+/** What tells this process from others. */
+const self = { host: hostname(), pid: process.pid, started: performance.timeOrigin };
+
 /** Milliseconds without a heartbeat after which a lock counts as abandoned. */
 const staleMs = 5_000;
 
@@ -32,7 +35,7 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
       { cause },
     );
   }
-  await writeFile(ownerPath, JSON.stringify({ host: hostname(), pid: process.pid }));
+  await writeFile(ownerPath, JSON.stringify(self));
   return async () => {
     await rm(ownerPath, { force: true });
     await release();
@@ -41,15 +44,16 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
 
 async function isOwnerDead(ownerPath: string): Promise<boolean> {
   try {
-    const owner = JSON.parse(await readFile(ownerPath, "utf8")) as { host?: unknown; pid?: unknown };
-    return owner.host === hostname() && typeof owner.pid === "number" && !isAlive(owner.pid);
+    const owner = JSON.parse(await readFile(ownerPath, "utf8")) as Partial<typeof self>;
+    if (owner.host !== self.host || typeof owner.pid !== "number") return false;
+    // Our own id may be that of a predecessor: a container's process is always number 1.
+    return owner.pid === self.pid ? owner.started !== self.started : !isAlive(owner.pid);
   } catch {
     return false;
   }
 }
 
 function isAlive(pid: number): boolean {
-  if (pid === process.pid) return false; // our own id, left by a predecessor (a container's process 1)
   try {
     process.kill(pid, 0);
     return true;

@@ -32,12 +32,14 @@ export function honoPath(path: string): string {
  */
 export function readQuery<Schema extends z.ZodObject>(requestUrl: string, schema: Schema): z.infer<Schema> {
   const query = new URL(requestUrl).searchParams;
-  const given: Record<string, string | string[]> = {};
+  const given: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
   const faults: ValidationError[] = [];
   for (const name of new Set(query.keys())) {
-    const field: unknown = schema.shape[name];
+    const field: unknown = Object.hasOwn(schema.shape, name) ? schema.shape[name] : undefined;
     const values = query.getAll(name);
-    if (field === undefined) {
+    if (values.some((value) => value.includes("\0"))) {
+      faults.push({ field: name, description: "must not hold NUL" });
+    } else if (field === undefined) {
       faults.push({
         field: name,
         description: `is not a parameter here; known: ${Object.keys(schema.shape).join(", ")}`,

@@ -1,9 +1,9 @@
-import { and, asc, desc, eq, getTableColumns, gt, inArray, isNull, ne, or, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, gt, inArray, isNull, lte, or, sql } from "drizzle-orm";
 import type { EntryKey, Etag, ThingId } from "../base/ids.ts";
 import { etagOf } from "../base/ids.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/json.ts";
-import type { Queryable } from "../db/client.ts";
-import { aliases, entries, versions } from "../db/schema/index.ts";
+import { type Queryable, rowsOf } from "../db/client.ts";
+import { aliases, entries, journal, versions } from "../db/schema/index.ts";
 
 export type EntryRow = typeof entries.$inferSelect;
 export type VersionRow = typeof versions.$inferSelect;
@@ -36,10 +36,22 @@ export function etagOfEntry(entry: Pick<EntryRow, "controller" | "digest" | "mod
   return etagOf(entry.controller === null ? `${entry.digest}-${entry.modified.getTime().toString(36)}` : entry.digest);
 }
 
-/** Reads entries. Everything here hides what is unlisted or expired; retracted entries come with their tombstone. */
+export interface ListPage {
+  after: ThingId | null;
+  offset: number;
+  limit: number;
+  now: Date;
+}
+
+/** What the listing shows. */
+function listed(now: Date) {
+  return and(entries.isPrimary, eq(entries.state, "active"), or(isNull(entries.expires), gt(entries.expires, now)));
+}
+
+/** Reads entries. Everything but `listExpired` hides what is unlisted or expired; retracted entries come with their tombstone. */
 export function createEntryReader(db: Queryable) {
   const visible = and(
-    ne(entries.state, "unlisted"),
+    inArray(entries.state, ["active", "retracted"]),
     or(isNull(entries.expires), gt(entries.expires, sql.placeholder("now"))),
   );
   const joined = { entry: entries, document: versions.document };
@@ -68,7 +80,7 @@ export function createEntryReader(db: Queryable) {
           and(
             eq(entries.thingId, thingId as ThingId),
             sql`${entries.controller} = ${controller}`,
-            ne(entries.state, "unlisted"),
+            inArray(entries.state, ["active", "retracted"]),
             or(isNull(entries.expires), gt(entries.expires, now)),
           ),
         );
@@ -91,28 +103,69 @@ export function createEntryReader(db: Queryable) {
       return found?.alias ?? null;
     },
 
-    /** Active primary entries in the order of their ids' code points, from `after` (exclusive) or by `offset`. */
-    async listPrimary(page: {
-      after: string | null;
-      offset: number;
-      limit: number;
-      now: Date;
-    }): Promise<StoredEntry[]> {
+    /**
+     * Active primary entries in the order of their ids' code points: those after `after` (exclusive), or all but the
+     * first `offset`. Only the former costs the same on every page.
+     */
+    async listPrimary(page: ListPage): Promise<StoredEntry[]> {
+      // Documents are fetched for the page alone, not for what is skipped.
+      const keys = db
+        .select({ key: entries.key })
+        .from(entries)
+        .where(and(listed(page.now), page.after === null ? undefined : gt(entries.thingId, page.after)))
+        .orderBy(asc(entries.thingId))
+        .offset(page.after === null ? page.offset : 0)
+        .limit(page.limit);
       return db
         .select(joined)
         .from(entries)
         .innerJoin(versions, eq(versions.id, entries.versionId))
-        .where(
-          and(
-            entries.isPrimary,
-            eq(entries.state, "active"),
-            or(isNull(entries.expires), gt(entries.expires, page.now)),
-            page.after === null ? undefined : gt(entries.thingId, page.after as ThingId),
-          ),
-        )
+        .where(inArray(entries.key, keys))
+        .orderBy(asc(entries.thingId));
+    },
+
+    /** The ids of `listPrimary` without their documents. */
+    async listIds(page: ListPage): Promise<ThingId[]> {
+      const found = await db
+        .select({ thingId: entries.thingId })
+        .from(entries)
+        .where(and(listed(page.now), page.after === null ? undefined : gt(entries.thingId, page.after)))
         .orderBy(asc(entries.thingId))
-        .offset(page.offset)
+        .offset(page.after === null ? page.offset : 0)
         .limit(page.limit);
+      return found.map(({ thingId }) => thingId);
+    },
+
+    /** How many entries `listPrimary` has in all. */
+    async countPrimary(now: Date): Promise<number> {
+      const [counted] = await db.select({ count: count() }).from(entries).where(listed(now));
+      return counted?.count ?? 0;
+    },
+
+    /**
+     * A text that changes when the set of listed entries may have changed, and at no update of one of them: the last
+     * change of membership in the journal, and the last registration that ran out, purged or not.
+     */
+    async listState(now: Date): Promise<string> {
+      const [state] = await rowsOf<{ state: string }>(
+        db,
+        sql`select concat_ws('.',
+              (select concat(xid, '.', id) from ${journal} where kind not in ('updated', 'expired')
+               order by xid desc, id desc limit 1),
+              extract(epoch from greatest(
+                (select max(expires) from ${entries} where state = 'active' and expires <= ${now.toISOString()}),
+                (select max(at) from ${journal} where kind = 'expired')))) as state`,
+      );
+      return state?.state ?? "";
+    },
+
+    /** Active entries whose registration had run out by `now`, at most `limit`. */
+    async listExpired(now: Date, limit: number): Promise<EntryRow[]> {
+      return db
+        .select()
+        .from(entries)
+        .where(and(eq(entries.state, "active"), lte(entries.expires, now)))
+        .limit(limit);
     },
 
     /** The active ones among `keys`, in no order. */

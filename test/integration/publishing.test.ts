@@ -350,7 +350,7 @@ describe("an unsigned description", () => {
     expect((await put(openRegistry, agent("Chat again"))).status).toBe(204);
     const byAlias = (await (await get(openRegistry, "chat agent/1")).json()) as { id: string; title: string };
     expect(byAlias).toMatchObject({ id: answer.id, title: "Chat again" });
-    expect(await (await get(openRegistry, answer.id)).json()).toEqual(byAlias);
+    expect(await (await get(openRegistry, answer.id)).json()).toMatchObject({ id: answer.id, title: "Chat again" });
     expect((await openRegistry.request(thingPath("chat agent/1"), { method: "DELETE" })).status).toBe(204);
     expect((await get(openRegistry, "chat agent/1")).status).toBe(404);
   });
@@ -428,6 +428,6 @@ describe("listing", () => {
     const next = /<([^>]+)>; rel="next"/.exec(first.headers.get("link") ?? "")?.[1] ?? "";
     const second = await service.request(next);
     expect(await second.json()).toEqual([documents[2]?.json]);
-    expect(second.headers.get("link")).toBeNull();
+    expect(second.headers.get("link")).not.toContain("next");
   });
 });

@@ -13,7 +13,8 @@ export const journal = pgTable(
     xid: xid8("xid")
       .notNull()
       .default(sql`pg_current_xact_id()`),
-    id: bigint("id", { mode: "number" }).generatedAlwaysAsIdentity().notNull(),
+    // By default only: a restored journal is renumbered.
+    id: bigint("id", { mode: "number" }).generatedByDefaultAsIdentity().notNull(),
     at: timestamp("at", { withTimezone: true, precision: 3 }).notNull(),
     kind: text("kind", {
       enum: ["created", "updated", "retracted", "unlisted", "relisted", "removed", "expired"],

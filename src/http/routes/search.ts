@@ -6,6 +6,7 @@ import { descriptionOf, type StoredEntry } from "../../things/entry-store.ts";
 import { factsOf } from "../../things/facts.ts";
 import type { HttpDeps } from "../deps.ts";
 import { entryUrl } from "../entry-url.ts";
+import { answerJson } from "../negotiation.ts";
 import { problemResponses } from "../problems.ts";
 import { addRoute, readQuery, repeatable } from "../route.ts";
 
@@ -135,7 +136,7 @@ export function addSearchRoutes(app: OpenAPIHono, deps: HttpDeps): void {
         return found === undefined ? [] : [itemOf(hit, found, deps.publicUrl())];
       });
       const body: z.infer<typeof searchSchema> = { items, facets: page.facets, next: page.next };
-      return c.json(body);
+      return answerJson(c, body);
     },
   });
 
@@ -166,7 +167,7 @@ export function addSearchRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       const last = items.at(-1);
       const next = found.length > items.length && last !== undefined ? encodeCatalogueCursor(last) : null;
       const body: z.infer<typeof capabilitiesSchema> = { items, next };
-      return c.json(body);
+      return answerJson(c, body);
     },
   });
 }

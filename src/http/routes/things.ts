@@ -2,28 +2,39 @@ import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { requirePass } from "../../admission/authorize.ts";
 import type { Receipt } from "../../admission/stages.ts";
-import type { JsonObject } from "../../base/json.ts";
 import { limits } from "../../base/limits.ts";
 import { Problem } from "../../base/problem.ts";
 import { isUri } from "../../things/description.ts";
-import { enrichDescription } from "../../things/enrich.ts";
-import { type CurrentEntry, descriptionOf, etagOfEntry, type StoredEntry } from "../../things/entry-store.ts";
+import { type CurrentEntry, etagOfEntry, type StoredEntry } from "../../things/entry-store.ts";
 import { readBody } from "../body.ts";
 import { isNotModified, readPrecondition } from "../conditions.ts";
 import type { HttpDeps } from "../deps.ts";
 import { entryUrl } from "../entry-url.ts";
 import { readEvidence } from "../evidence.ts";
+import { answerListing, listQuery } from "../listing.ts";
+import { answerJson, descriptionTypes, negotiateType } from "../negotiation.ts";
 import { problemResponses } from "../problems.ts";
 import { addRoute, readQuery } from "../route.ts";
+import { showEntry } from "../show-entry.ts";
 import { readThingPath } from "../thing-path.ts";
 
 const tags = ["Things"];
-const descriptionTypes = ["application/td+json", "application/ld+json", "application/json"] as const;
 const documentTypes = [...descriptionTypes, "application/activity+json"] as const;
 
 const thingSchema = z
   .looseObject({ "@context": z.unknown(), id: z.string().optional(), title: z.string() })
   .openapi("ThingDescription", { description: "A W3C WoT Thing Description 1.1 (or 1.0)." });
+
+const collectionSchema = z
+  .object({
+    "@context": z.string(),
+    "@type": z.literal("ThingCollection"),
+    "@id": z.string(),
+    total: z.int(),
+    next: z.string().optional(),
+    members: z.array(z.unknown()),
+  })
+  .openapi("ThingCollection");
 
 const tombstoneSchema = z
   .looseObject({
@@ -114,11 +125,6 @@ const entryQuery = z.object({
 
 const subresourceQuery = entryQuery.pick({ controller: true });
 
-const listQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(limits.listPageMax).default(limits.listPageDefault),
-  offset: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
-});
-
 /** Something about an entry, beside the entry itself. */
 interface Subresource {
   suffix: string;
@@ -158,15 +164,20 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     if (entry.state === "retracted") {
       return new Response(document, { status: 410, headers: { "content-type": "application/activity+json" } });
     }
-    const asSigned = entry.controller !== null && !enriched;
-    const etag = asSigned || entry.controller === null ? etagOfEntry(entry) : null;
-    const headers: Record<string, string> = {
-      "content-type": "application/td+json",
-      ...(etag === null ? {} : { etag }),
-      "last-modified": entry.modified.toUTCString(),
-    };
-    if (etag !== null && isNotModified(c, etag)) return new Response(null, { status: 304, headers: { etag } });
-    return new Response(asSigned ? document : JSON.stringify(enrichedTd(stored)), { headers });
+    const type = negotiateType(c, descriptionTypes);
+    const etag = etagOfEntry(entry);
+    // A signed entry's tag is its document's digest, which is not what the enriched form is.
+    const isTagged = entry.controller === null || !enriched;
+    if (isTagged && isNotModified(c, etag))
+      return new Response(null, { status: 304, headers: { etag, vary: "accept" } });
+    return new Response(showEntry(stored, { enriched, now: deps.clock.now() }), {
+      headers: {
+        "content-type": type,
+        "last-modified": entry.modified.toUTCString(),
+        vary: "accept",
+        ...(isTagged ? { etag } : {}),
+      },
+    });
   }
 
   /**
@@ -174,15 +185,16 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
    * the whole path is looked up first.
    */
   async function findTarget(c: Context): Promise<{ stored: StoredEntry; beside: Subresource | null }> {
-    const { pathname, searchParams } = new URL(c.req.url);
-    const controller = searchParams.get("controller") ?? undefined;
+    const { pathname } = new URL(c.req.url);
+    const { controller } = readQuery(c.req.url, entryQuery);
     const beside = subresources.find(
       ({ suffix }) => pathname.endsWith(suffix) && pathname.length > "/things/".length + suffix.length,
     );
-    if (beside === undefined) return { stored: await mustFind(readThingPath(c), controller), beside: null };
-    const whole = await find(readThingPath(c), controller);
+    if (beside === undefined)
+      return { stored: await mustFind(readThingPath(c, deps.publicUrl()), controller), beside: null };
+    const whole = await find(readThingPath(c, deps.publicUrl()), controller);
     if (whole !== null) return { stored: whole, beside: null };
-    return { stored: await mustFind(readThingPath(c, beside.suffix), controller), beside };
+    return { stored: await mustFind(readThingPath(c, deps.publicUrl(), beside.suffix), controller), beside };
   }
 
   async function registrationOf({ entry }: StoredEntry): Promise<z.infer<typeof registrationSchema>> {
@@ -292,29 +304,20 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       path: "/things",
       tags,
       summary: "List things",
-      description: "Ordered by id, in pages; a `Link` header with rel=next leads on.",
+      description:
+        "Ordered by id (Unicode code points). With `limit` in pages: a `Link` header with rel=next leads on, and one with rel=canonical has an `etag` that changes with the set of things.",
       request: { query: listQuery },
       responses: {
         200: {
           description: "Thing Descriptions: signed ones as signed, unsigned ones enriched.",
-          content: { "application/ld+json": { schema: z.array(thingSchema) } },
+          content: {
+            "application/ld+json": { schema: z.union([z.array(thingSchema), collectionSchema, z.array(z.string())]) },
+          },
         },
-        ...problemResponses("invalid-parameter"),
+        ...problemResponses("invalid-parameter", "not-acceptable", "not-implemented"),
       },
     },
-    handler: async (c) => {
-      const { limit, offset } = readQuery(c.req.url, listQuery);
-      // One more than asked for tells whether there is a next page.
-      const found = await entries.listPrimary({ after: null, offset, limit: limit + 1, now: deps.clock.now() });
-      const page = found.slice(0, limit);
-      const body = page.map((stored) =>
-        stored.entry.controller === null ? JSON.stringify(enrichedTd(stored)) : stored.document,
-      );
-      const next = `</things?limit=${limit}&offset=${offset + limit}>; rel="next"`;
-      return new Response(`[${body.join(",")}]`, {
-        headers: { "content-type": "application/ld+json", ...(found.length > limit ? { link: next } : {}) },
-      });
-    },
+    handler: (c) => answerListing(c, deps),
   });
 
   app.openAPIRegistry.registerPath({
@@ -366,7 +369,7 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       const { stored, beside } = await findTarget(c);
       if (beside === null) return answerWithEntry(c, stored, readQuery(c.req.url, entryQuery).enriched === "true");
       readQuery(c.req.url, subresourceQuery);
-      return c.json(await beside.read(stored));
+      return answerJson(c, await beside.read(stored));
     },
   });
 
@@ -419,7 +422,7 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     handler: async (c) => {
       const evidence = readEvidence(c, deps.adminToken);
       requirePass(deps.admissionMode, evidence);
-      const target = readThingPath(c);
+      const target = readThingPath(c, deps.publicUrl());
       const precondition = readPrecondition(c);
       const bytes = await readBody(c, documentTypes);
       const receipt = await admission.publish({ door: "http", evidence, bytes, target, precondition, origin: null });
@@ -462,7 +465,7 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     handler: async (c) => {
       const evidence = readEvidence(c, deps.adminToken);
       requirePass(deps.admissionMode, evidence);
-      const { entry } = await mustFind(readThingPath(c));
+      const { entry } = await mustFind(readThingPath(c, deps.publicUrl()));
       const precondition = readPrecondition(c);
       const patch = await readBody(c, ["application/merge-patch+json"]);
       const receipt = await admission.patch({
@@ -494,7 +497,7 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     handler: async (c) => {
       const evidence = readEvidence(c, deps.adminToken);
       requirePass(deps.admissionMode, evidence);
-      const { entry } = await mustFind(readThingPath(c));
+      const { entry } = await mustFind(readThingPath(c, deps.publicUrl()));
       const receipt = await admission.remove({
         door: "http",
         evidence,
@@ -505,11 +508,6 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       return new Response(null, { status: 204 });
     },
   });
-}
-
-function enrichedTd(stored: StoredEntry): JsonObject {
-  const { created, modified, expires, ttlSeconds } = stored.entry;
-  return enrichDescription(descriptionOf(stored), { created, modified, expires, ttlSeconds });
 }
 
 function contentOf(types: readonly string[], schema: z.ZodType) {
