@@ -29,7 +29,7 @@ const homes: Record<string, readonly RegExp[]> = {
   // What reads and writes a room's tables; the rest of the room is pure.
   "drizzle-orm": [
     /^db\//,
-    /^things\/entry-(store|writer)\.ts$/,
+    /^things\/(entry-(store|writer)|change-reader)\.ts$/,
     /^identity\/registry-identity\.ts$/,
     /^search\/(postgres|postgres-index|facets|guess)\.ts$/,
   ],
