@@ -11,8 +11,9 @@ import { limits } from "./base/limits.ts";
 import { loggerOf } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { type Database, type DatabaseOptions, openDatabase, pingDatabase } from "./db/client.ts";
-import { establishEpoch } from "./db/journal.ts";
+import { establishEpoch, type JournalPosition } from "./db/journal.ts";
 import { createApp } from "./http/app.ts";
+import { createEventStreams, type EventSettings } from "./http/events/event-streams.ts";
 import { loadRegistryKey, registryDidDocument } from "./identity/registry-identity.ts";
 import { createDidResolver } from "./identity/resolver.ts";
 import { createPostgresSearch } from "./search/postgres.ts";
@@ -39,6 +40,8 @@ export interface ServiceParts {
   clock?: Clock;
   /** An open database, which stays the caller's to close; otherwise the configured one is opened. */
   database?: Database;
+  /** Bounds and intervals of the event streams that differ from the limits. */
+  events?: Partial<EventSettings>;
 }
 
 /**
@@ -50,7 +53,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const clock = parts.clock ?? systemClock;
 
   const db = parts.database ?? stack.use(await openDatabase(databaseOptions(config)));
-  await establishEpoch(db.orm);
+  const epoch = await establishEpoch(db.orm);
   const registryKey = await loadRegistryKey(db.orm);
 
   const egress = createEgress({ allowPrivateAddresses: config.allowPrivateAddresses });
@@ -63,7 +66,14 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const indexer = startIndexer({ db, engine, clock });
   stack.defer(() => indexer.stop());
 
-  const expiry = startExpiry({ db, clock, onAppend: () => indexer.wake() });
+  const events = createEventStreams({ db: db.orm, epoch, clock, settings: parts.events ?? {} });
+  metrics.watchEventStreams(events.count);
+  const onAppend = (position: JournalPosition) => {
+    indexer.wake();
+    events.wake(position);
+  };
+
+  const expiry = startExpiry({ db, clock, onAppend });
   stack.defer(() => expiry.stop());
 
   const admission = createAdmission({
@@ -71,7 +81,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     resolver,
     clock,
     mode: config.admission,
-    onAppend: () => indexer.wake(),
+    onAppend,
     onAdmission: metrics.countAdmission,
   });
 
@@ -84,6 +94,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     entries: createEntryReader(db.orm),
     search: engine,
     searchable: (position) => indexer.reached(position, limits.indexWaitMsMax),
+    events,
     didDocument: () => registryDidDocument(registryKey, publicUrl),
     checkReady: () => pingDatabase(db),
     metrics: metrics.registry,
@@ -92,6 +103,8 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
 
   const { server, port } = await listen(app, config.host, config.port);
   stack.defer(() => stopListening(server));
+  // Before the server waits for its requests: event streams would never end by themselves.
+  stack.defer(() => events.stop());
   if (config.publicUrl === null) publicUrl = `http://localhost:${port}`;
   loggerOf().info("listening on {host}:{port}", { host: config.host, port, database: db.kind });
 
@@ -129,6 +142,18 @@ function createMetrics() {
   }).set({ version: "0.1.0", node: process.version }, 1);
   return {
     registry,
+    watchEventStreams(count: () => number) {
+      registry.registerMetric(
+        new Gauge({
+          name: "thingstead_event_streams",
+          help: "Event streams that are open.",
+          registers: [],
+          collect() {
+            this.set(count());
+          },
+        }),
+      );
+    },
     countAdmission(record: { door: string; intent: string; outcome: string; milliseconds: Record<string, number> }) {
       const { door, intent, outcome, milliseconds } = record;
       const total = Object.values(milliseconds).reduce((sum, one) => sum + one, 0);

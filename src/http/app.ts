@@ -5,6 +5,7 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { HttpDeps } from "./deps.ts";
 import { problemResponse, respondToError } from "./problems.ts";
+import { addEventsRoutes } from "./routes/events.ts";
 import { addIntroductionRoutes } from "./routes/introduction.ts";
 import { addOperationsRoutes } from "./routes/operations.ts";
 import { addSearchRoutes } from "./routes/search.ts";
@@ -32,6 +33,7 @@ export function createApp(deps: HttpDeps): OpenAPIHono {
 
   addThingsRoutes(app, deps);
   addSearchRoutes(app, deps);
+  addEventsRoutes(app, deps);
   addIntroductionRoutes(app, deps);
   addOperationsRoutes(app, deps);
 

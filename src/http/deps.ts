@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { JournalPosition } from "../db/journal.ts";
 import type { SearchEngine } from "../search/port.ts";
+import type { EventStreams } from "./events/event-streams.ts";
 import type { EntryReader } from "../things/entry-store.ts";
 
 /** What the routes need of the registry behind them. */
@@ -18,6 +19,7 @@ export interface HttpDeps {
   search: SearchEngine;
   /** Waits until search has what was written at `position`, within limits. */
   searchable(position: JournalPosition): Promise<boolean>;
+  events: EventStreams;
   /** The registry's DID document. */
   didDocument(): JsonObject;
   /** Rejects when the registry cannot serve. */

@@ -15,6 +15,7 @@ export function openApiDocument(app: OpenAPIHono, serverUrl: string) {
     tags: [
       { name: "Things", description: "The W3C WoT Discovery Things API." },
       { name: "Search", description: "Finding things." },
+      { name: "Events", description: "Being told of changes (WoT Discovery, notification API)." },
       { name: "Introduction", description: "Getting to know the registry." },
       { name: "Operations", description: "Health, metrics, documentation." },
     ],

@@ -1,5 +1,6 @@
 import type { Clock } from "../../src/base/clock.ts";
 import type { Config } from "../../src/config.ts";
+import type { EventSettings } from "../../src/http/events/event-streams.ts";
 import { type Service, startService } from "../../src/main.ts";
 import { createDatabasePlace, type DatabasePlace } from "./database.ts";
 import type { SignedTd } from "./descriptions.ts";
@@ -27,7 +28,7 @@ export interface TestService extends AsyncDisposable {
  */
 export async function startTestService(
   overrides: Partial<Config> = {},
-  options: { clock?: Clock; place?: DatabasePlace } = {},
+  options: { clock?: Clock; place?: DatabasePlace; events?: Partial<EventSettings> } = {},
 ): Promise<TestService> {
   const place = options.place ?? (await createDatabasePlace());
   const service = await startService(
@@ -42,7 +43,10 @@ export async function startTestService(
       logLevel: "silent",
       ...overrides,
     },
-    options.clock === undefined ? {} : { clock: options.clock },
+    {
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
+      ...(options.events === undefined ? {} : { events: options.events }),
+    },
   );
   const url = `http://127.0.0.1:${service.address.port}`;
   const close = async () => {
