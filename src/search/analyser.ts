@@ -35,6 +35,10 @@ const spaceless =
   /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{Script=Hang}\p{Script=Thai}\p{Script=Laoo}\p{Script=Khmr}\p{Script=Mymr}]/u;
 const spacelessRun = new RegExp(`((?:${spaceless.source}\\p{M}*)+)`, "u");
 const asciiLetters = /^[a-z]+$/;
+const asciiPiece = /^[\w.-]+$/;
+const asciiPart = /[0-9]+|[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+/g;
+/** Text that folding leaves as it is: the common case, and folding takes most of the time. */
+const plainAscii = /^[\x20-\x26\x28-\x7e]*$/;
 
 /** Letters and digits, with dots, underscores and hyphens between them. */
 const chunk = /[\p{L}\p{M}\p{N}]+(?:[._-][\p{L}\p{M}\p{N}]+)*/gu;
@@ -77,7 +81,7 @@ export function analyse(text: string, language: string | null): Word[] {
   const words: Word[] = [];
   const add = (plain: string, joined: boolean) => {
     const cut = plain.length > lexemeUnitsMax ? cutTo(plain, lexemeUnitsMax) : plain;
-    const stem = isEnglish && cut.length > 2 && asciiLetters.test(cut) ? stemmer(cut) : cut;
+    const stem = isEnglish && cut.length > 2 && asciiLetters.test(cut) ? stemOf(cut) : cut;
     words.push({ plain: cut, stem: stem === cut ? null : stem, joined });
   };
   for (const piece of chunksOf(text)) {
@@ -106,8 +110,22 @@ export function analyse(text: string, language: string | null): Word[] {
   }
 }
 
+/** Stems by word. The same few thousand words make up most texts. */
+const stems = new Map<string, string>();
+const stemsMax = 20_000;
+
+function stemOf(word: string): string {
+  const known = stems.get(word);
+  if (known !== undefined) return known;
+  if (stems.size >= stemsMax) stems.clear();
+  const stem = stemmer(word);
+  stems.set(word, stem);
+  return stem;
+}
+
 /** The pieces of a text that hold words, accents and invisible characters removed, with their case. */
 function chunksOf(text: string): string[] {
+  if (plainAscii.test(text)) return text.match(chunk) ?? [];
   const folded = text
     .normalize("NFKD")
     .replace(/[\u0300-\u036f\p{Cf}]/gu, "")
@@ -118,6 +136,9 @@ function chunksOf(text: string): string[] {
 }
 
 function partsOf(piece: string): string[] {
+  if (asciiLetters.test(piece)) return [piece];
+  // The same as below, several times faster.
+  if (asciiPiece.test(piece)) return (piece.match(asciiPart) ?? []).map((part) => part.toLowerCase());
   return (
     piece
       .replace(/([\p{Ll}\p{M}])(\p{Lu})/gu, "$1 $2")

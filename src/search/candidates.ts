@@ -26,7 +26,7 @@ export interface Candidates {
 }
 
 /** Entries that are ranked for one query, about. Ranking one costs a microsecond a word, and reading its row. */
-const candidatesMax = 2_000;
+const candidatesMax = 1_500;
 const candidatesMin = 500;
 /** Words of a query up to which `candidatesMax` holds. */
 const termsForMax = 8;

@@ -55,12 +55,8 @@ export async function listCapabilities(
   now: Date,
 ): Promise<CapabilityCount[]> {
   const { limit, after } = options;
-  const prefix = options.prefix.toWellFormed().replaceAll("\0", "").trim();
-  const key = capabilityKey(prefix);
-  const starts =
-    prefix === ""
-      ? sql`true`
-      : sql`(starts_with(key, ${key}::text) or starts_with(lower(name), ${prefix.toLowerCase()}::text))`;
+  const prefix = capabilityKey(options.prefix.toWellFormed()).replaceAll(" ", "");
+  const starts = prefix === "" ? sql`true` : sql`starts_with(replace(key, ' ', ''), ${prefix}::text)`;
   const isAfter =
     after === null
       ? sql`true`

@@ -54,16 +54,17 @@ export function indexRowOf(document: SearchDocument): IndexRow {
   const words = new Set<string>();
   for (const field of fields) {
     const texts = textsOf(document, field);
-    const analysed = texts.map(({ language, text }) => analysedFor(field, text, language));
-    const count = analysed.flat().reduce((sum, word) => sum + (word.joined ? 0 : 1), 0);
+    const analysed = texts.flatMap(({ language, text }) => analysedFor(field, text, language));
+    const count = analysed.reduce((sum, word) => sum + (word.joined ? 0 : 1), 0);
     // A text and its translations are as long as one of them.
     const languages = new Set(texts.map(({ language }) => language)).size;
     const weight = occurrenceWeight(field, count / Math.max(1, languages));
-    for (const word of analysed.flat()) {
-      frequencies.set(word.plain, (frequencies.get(word.plain) ?? 0) + weight);
-      if (word.stem !== null) frequencies.set(word.stem, (frequencies.get(word.stem) ?? 0) + weight);
-      if (nameFields.has(field)) strong.add(word.stem ?? word.plain);
-      if (isCorrectable(word.plain)) words.add(word.plain);
+    for (const { plain, stem } of analysed) {
+      const frequency = frequencies.get(plain);
+      frequencies.set(plain, (frequency ?? 0) + weight);
+      if (stem !== null) frequencies.set(stem, (frequencies.get(stem) ?? 0) + weight);
+      if (nameFields.has(field)) strong.add(stem ?? plain);
+      if (frequency === undefined && isCorrectable(plain)) words.add(plain);
     }
   }
   // Types are labels, but no names: half of all things are of the same type.

@@ -2,6 +2,13 @@ import type { QueryTerm } from "./candidates.ts";
 import { type IndexedAffordance, keyUnitsMax } from "./index-row.ts";
 import type { SearchHit } from "./port.ts";
 
+/** A term with the word that was typed for it. */
+export interface TypedTerm extends QueryTerm {
+  typed: string;
+  /** `getweather` beside `get` and `weather`, which say the same. */
+  joined: boolean;
+}
+
 /** Affordances that a hit names for the words of a query. */
 const matchedMax = 5;
 /** What a word in an affordance's description counts, against one in its name. */
@@ -15,7 +22,7 @@ const shareMin = 0.5;
  */
 export function matchedOf(
   affordances: IndexedAffordance[],
-  terms: (QueryTerm & { typed: string })[],
+  terms: TypedTerm[],
   capabilities: { value: string; key: string }[],
 ): SearchHit["matched"] {
   const filtered = capabilities.flatMap(({ value, key }) =>
@@ -37,7 +44,7 @@ export function matchedOf(
   ];
 }
 
-function answerOf(affordance: IndexedAffordance, terms: (QueryTerm & { typed: string })[]) {
+function answerOf(affordance: IndexedAffordance, terms: TypedTerm[]) {
   const words = new Set(affordance.words.split(" "));
   const text = new Set(affordance.text.split(" "));
   const typed: string[] = [];
@@ -50,7 +57,7 @@ function answerOf(affordance: IndexedAffordance, terms: (QueryTerm & { typed: st
         : 0;
     if (share === 0) continue;
     worth += share * term.factor;
-    typed.push(term.typed);
+    if (!term.joined || typed.length === 0) typed.push(term.typed);
   }
   return { name: affordance.name, capability: typed.join(" "), worth };
 }

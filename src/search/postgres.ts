@@ -15,7 +15,7 @@ import { countFacets, listCapabilities } from "./facets.ts";
 import { impactPerRank, labelWeights } from "./impact.ts";
 import type { IndexedAffordance } from "./index-row.ts";
 import { allOf, anyOf, strongLexeme } from "./lexemes.ts";
-import { matchedOf } from "./matched.ts";
+import { matchedOf, type TypedTerm } from "./matched.ts";
 import type { SearchEngine, SearchHit, SearchPage, SearchQuery } from "./port.ts";
 import { applyChanges, forgetUnused, mergePending } from "./postgres-index.ts";
 import { filterLexemesOf, type TypedWord, wordsOf } from "./query.ts";
@@ -92,11 +92,6 @@ async function browse(db: Queryable, query: SearchQuery, now: Date): Promise<Fou
   return { page: { hits: shown.map((row) => hitOf(row, query, [])), facets: {}, next }, matches };
 }
 
-/** A term with what it was typed as. */
-interface RankedTerm extends QueryTerm {
-  typed: string;
-}
-
 /** What has any of the words and passes the filters, best first. */
 async function rank(db: Queryable, query: SearchQuery, now: Date): Promise<Found> {
   const fingerprint = fingerprintOf(query);
@@ -106,11 +101,12 @@ async function rank(db: Queryable, query: SearchQuery, now: Date): Promise<Found
   const nothing = { page: { hits: [], facets: {}, next: null }, matches: null };
   if (words.length === 0) return nothing;
 
-  let terms: RankedTerm[];
+  let terms: TypedTerm[];
   let candidates: Candidates;
   if (after !== null) {
     terms = after.terms.map(([word, factor, forms]) => ({
       typed: words[word]?.plain ?? "",
+      joined: words[word]?.joined ?? false,
       forms,
       factor,
       entries: 0,
@@ -176,24 +172,33 @@ async function termsOf(
   words: TypedWord[],
   counts: Map<string, number>,
   total: number,
-): Promise<RankedTerm[]> {
+): Promise<TypedTerm[]> {
   const count = (lexeme: string) => Math.max(0, counts.get(lexeme) ?? 0);
   const known = words.filter(({ forms }) => forms.some((form) => count(form) > 0));
   const unknown = words.filter((word) => !word.joined && !known.includes(word)).map(({ plain }) => plain);
   const guesses = unknown.length === 0 ? new Map<string, Guess>() : await guessWords(db, unknown);
-  return words.flatMap((word): RankedTerm[] => {
+  return words.flatMap((word): TypedTerm[] => {
     const forms = word.forms.filter((form) => count(form) > 0);
     if (forms.length > 0) {
       const entries = Math.max(...forms.map(count));
       const strongEntries = forms.reduce((sum, form) => sum + count(strongLexeme(form)), 0);
-      return [{ typed: word.plain, forms, factor: rarity(entries, total), entries, strongEntries }];
+      return [
+        { typed: word.plain, joined: word.joined, forms, factor: rarity(entries, total), entries, strongEntries },
+      ];
     }
     const guess = guesses.get(word.plain);
     if (guess === undefined) return [];
     const meant = guess.words.flatMap((one) => analyse(one, null)).flatMap(({ plain, stem }) => [plain, stem ?? plain]);
     const factor = round(rarity(guess.entries, total) * guess.trust);
     return [
-      { typed: word.plain, forms: [...new Set(meant)], factor, entries: guess.entries, strongEntries: guess.entries },
+      {
+        typed: word.plain,
+        joined: false,
+        forms: [...new Set(meant)],
+        factor,
+        entries: guess.entries,
+        strongEntries: guess.entries,
+      },
     ];
   });
 }
@@ -320,7 +325,7 @@ function atomOf(number: number): Atom {
   return { term: Math.floor(number / 2), strong: number % 2 === 1 };
 }
 
-function hitOf(row: PageRow, query: SearchQuery, terms: RankedTerm[]): SearchHit {
+function hitOf(row: PageRow, query: SearchQuery, terms: TypedTerm[]): SearchHit {
   const keys = query.filters.capability.map((value) => ({ value, key: capabilityKey(value) }));
   return {
     key: row.key as EntryKey,

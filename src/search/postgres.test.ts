@@ -1,0 +1,685 @@
+import { sql } from "drizzle-orm";
+import fc from "fast-check";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createTestDatabase, emptyTables } from "../../test/support/database.ts";
+import { type Did, entryKeyOf, type EntryKey, type ThingId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import { Problem } from "../base/problem.ts";
+import { type Database, rowsOf } from "../db/client.ts";
+import { impactPerRank, labelWeights, storedImpact, weightedLexeme } from "./impact.ts";
+import { facetNames, type SearchAffordance, type SearchDocument, type SearchEngine, type SearchQuery } from "./port.ts";
+import { createPostgresSearch } from "./postgres.ts";
+
+const now = new Date("2026-11-21T12:00:00Z");
+let db: Database;
+let engine: SearchEngine;
+
+beforeAll(async () => {
+  db = await createTestDatabase();
+  engine = createPostgresSearch({ db: db.orm });
+});
+beforeEach(() => emptyTables(db));
+afterAll(() => db.close());
+
+/** Entry number `sequence`, with what the test is about. */
+function documentOf(sequence: number, facts: Partial<SearchDocument> & { title?: string } = {}): SearchDocument {
+  const { title, ...rest } = facts;
+  return {
+    key: keyOf(sequence),
+    sequence,
+    expires: null,
+    controller: null,
+    origin: null,
+    verified: false,
+    titles: [{ language: null, text: title ?? `Entry ${sequence}` }],
+    descriptions: [],
+    types: ["Thing"],
+    affordances: [],
+    protocols: [],
+    mediaTypes: [],
+    tags: [],
+    vendors: [],
+    languages: [],
+    examples: [],
+    ...rest,
+  };
+}
+
+function keyOf(sequence: number): EntryKey {
+  return entryKeyOf(null, `urn:test:${sequence}` as ThingId);
+}
+
+function action(name: string, facts: Partial<SearchAffordance> = {}): SearchAffordance {
+  return { kind: "action", name, titles: [], descriptions: [], types: [], details: [], ...facts };
+}
+
+function queryOf(words: string, rest: Partial<SearchQuery> = {}): SearchQuery {
+  return {
+    words,
+    filters: { capability: [], type: [], protocol: [], media: [], tag: [], vendor: [], lang: [] },
+    controller: null,
+    origin: null,
+    verified: null,
+    facets: [],
+    limit: 20,
+    cursor: null,
+    ...rest,
+  };
+}
+
+function filtering(filters: Partial<SearchQuery["filters"]>, words = ""): SearchQuery {
+  const query = queryOf(words);
+  return { ...query, filters: { ...query.filters, ...filters } };
+}
+
+async function add(...documents: SearchDocument[]): Promise<void> {
+  await engine.apply(
+    documents.map((document) => ({ key: document.key, document })),
+    db.orm,
+  );
+  await engine.maintain();
+}
+
+/** Sequence numbers of the hits, in their order. */
+async function find(query: SearchQuery | string): Promise<number[]> {
+  const page = await engine.search(typeof query === "string" ? queryOf(query) : query, now);
+  return sequencesOf(page.hits.map(({ key }) => key));
+}
+
+const sequenceByKey = new Map(Array.from({ length: 5_000 }, (_, sequence) => [keyOf(sequence), sequence]));
+function sequencesOf(keys: EntryKey[]): number[] {
+  return keys.map((key) => sequenceByKey.get(key) ?? -1);
+}
+
+describe("words", () => {
+  test("are found in titles, descriptions, names, tags, vendors, examples and schemas", async () => {
+    await add(
+      documentOf(1, { title: "Weather station" }),
+      documentOf(2, { descriptions: [{ language: "en", text: "Tells the humidity." }] }),
+      documentOf(3, { affordances: [action("reset_router")] }),
+      documentOf(4, { affordances: [action("a", { titles: [{ language: "en", text: "Brew coffee" }] })] }),
+      documentOf(5, { affordances: [action("a", { descriptions: [{ language: null, text: "Paints a fence" }] })] }),
+      documentOf(6, { affordances: [action("a", { details: [{ language: null, text: "isbnNumber" }] })] }),
+      documentOf(7, { tags: ["astronomy"], vendors: ["Zeppelin Works"] }),
+      documentOf(8, { examples: [{ language: null, text: "Book me a hotel" }] }),
+    );
+    const words = ["weather", "humidity", "router", "brewing", "fence", "isbn", "astronomy", "zeppelin", "hotel"];
+    expect(await Promise.all(words.map((word) => find(word)))).toEqual([[1], [2], [3], [4], [5], [6], [7], [7], [8]]);
+  });
+
+  test("are found however a name is written, and a name as a whole", async () => {
+    await add(
+      documentOf(1, { affordances: [action("getWeather")] }),
+      documentOf(2, { affordances: [action("vision.analyze")] }),
+    );
+    for (const typed of ["getWeather", "get_weather", "get weather", "getweather", "WEATHER", "gétweather"]) {
+      expect(await find(typed), typed).toEqual([1]);
+    }
+    expect(await find("vision analysis")).toEqual([2]);
+  });
+
+  test("have English stems in English texts only", async () => {
+    await add(
+      documentOf(1, { descriptions: [{ language: "en", text: "forecasting" }] }),
+      documentOf(2, { descriptions: [{ language: "de", text: "forecasting" }] }),
+    );
+    expect(await find("forecasts")).toEqual([1]);
+    expect((await find("forecasting")).toSorted()).toEqual([1, 2]);
+  });
+
+  test("are found in every language of a description, without accents", async () => {
+    await add(
+      documentOf(1, {
+        titles: [
+          { language: "de", text: "Wettervorhersage für Österreich" },
+          { language: "zh", text: "获取天气预报" },
+          { language: "fr", text: "Prévisions météo" },
+        ],
+      }),
+      documentOf(2),
+    );
+    for (const typed of ["osterreich", "Österreich", "天气", "meteo", "météo"]) expect(await find(typed)).toEqual([1]);
+  });
+
+  test("rank by rarity, place and exactness", async () => {
+    const text = (description: string) => ({ descriptions: [{ language: "en", text: description }] });
+    await add(
+      documentOf(1, text("a tool for music and other things")),
+      documentOf(2, { title: "Music tool" }),
+      documentOf(3, text("a tool")),
+      documentOf(4, text("a tool")),
+      documentOf(5, text("translating")),
+      documentOf(6, text("translator of translations")),
+    );
+    expect(await find("music")).toEqual([2, 1]);
+    expect((await find("music tool")).slice(0, 2)).toEqual([2, 1]);
+    expect((await find("translating"))[0]).toBe(5);
+    expect(await find("tool")).toHaveLength(4);
+  });
+
+  test("that say nothing are left out, unless there are no others", async () => {
+    await add(documentOf(1, { title: "The Who" }), documentOf(2, { title: "Weather" }));
+    expect(await find("what is the weather")).toEqual([2]);
+    expect(await find("the who")).toEqual([1]);
+  });
+
+  test("without letters or digits find nothing; none at all browse", async () => {
+    await add(documentOf(1), documentOf(2));
+    expect(await find("?!")).toEqual([]);
+    expect(await find("  ")).toEqual([2, 1]);
+  });
+});
+
+describe("words that no entry has", () => {
+  beforeEach(() =>
+    add(
+      documentOf(1, { title: "Weather forecast" }),
+      documentOf(2, { title: "Hotel booking" }),
+      documentOf(3, { title: "Translator" }),
+    ),
+  );
+
+  test.each([
+    ["wether", 1],
+    ["waether", 1],
+    ["weathr", 1],
+    ["forcast", 1],
+    ["frecasts", 1],
+    ["hotl", 2],
+    ["hatel", 2],
+    ["bokings", 2],
+  ])("are taken for mistyped ones: %s", async (typed, sequence) => {
+    expect(await find(typed)).toEqual([sequence]);
+  });
+
+  test("are taken for beginnings first", async () => {
+    expect(await find("trans")).toEqual([3]);
+    expect(await find("fore")).toEqual([1]);
+  });
+
+  test("count less than words as typed", async () => {
+    await add(documentOf(4, { title: "Wether" }));
+    expect(await find("wether")).toEqual([4]);
+    const [exact] = (await engine.search(queryOf("weather"), now)).hits;
+    const [guessed] = (await engine.search(queryOf("weathre"), now)).hits;
+    expect(guessed?.score).toBeLessThan(exact?.score ?? 0);
+  });
+
+  test("are not guessed from words that have gone", async () => {
+    await engine.apply([{ key: keyOf(1), document: null }], db.orm);
+    expect(await find("wether")).toEqual([]);
+  });
+
+  test("spoil nothing for the others", async () => {
+    expect(await find("xyzzyplugh hotel")).toEqual([2]);
+  });
+});
+
+describe("filters", () => {
+  const did = "did:key:z6MkExample" as Did;
+  const full = documentOf(1, {
+    title: "Weather",
+    types: ["Thing", "lmos:Agent"],
+    affordances: [
+      action("getWeather", { titles: [{ language: "en", text: "Current conditions" }], types: ["saref:SenseCommand"] }),
+    ],
+    protocols: ["https", "lmosprotocol"],
+    mediaTypes: ["application/json"],
+    tags: ["Air  Quality", "it's\\odd"],
+    vendors: ["ACME"],
+    languages: ["de-at", "en"],
+    controller: did,
+    origin: "https://other.example",
+    verified: true,
+  });
+  beforeEach(() => add(full, documentOf(2, { title: "Weather" })));
+
+  test.each<[string, Partial<SearchQuery["filters"]>]>([
+    ["a capability's name", { capability: ["get_weather"] }],
+    ["a capability's title", { capability: ["current conditions"] }],
+    ["a capability's type", { capability: ["saref:SenseCommand"] }],
+    ["a capability's type without prefix", { capability: ["senseCommand"] }],
+    ["a type", { type: ["LMOS:agent"] }],
+    ["a protocol", { protocol: ["lmosProtocol"] }],
+    ["a media type", { media: ["application/JSON"] }],
+    ["a tag", { tag: ["air quality"] }],
+    ["a tag with quotes", { tag: ["IT'S\\odd"] }],
+    ["a vendor", { vendor: ["acme"] }],
+    ["a language", { lang: ["de-AT"] }],
+    ["a language's varieties", { lang: ["de"] }],
+    ["several at once", { type: ["thing", "lmos:Agent"], lang: ["de", "en"] }],
+  ])("hold for %s", async (_, filters) => {
+    expect(await find(filtering(filters))).toEqual([1]);
+    expect(await find(filtering(filters, "weather"))).toEqual([1]);
+    expect(await find(filtering(filters, "unheard"))).toEqual([]);
+  });
+
+  test("are conjunctive and exact", async () => {
+    expect(await find(filtering({ type: ["lmos:Agent"], lang: ["fr"] }))).toEqual([]);
+    expect(await find(filtering({ capability: ["get"] }))).toEqual([]);
+    expect(await find(filtering({ lang: ["d"] }))).toEqual([]);
+    expect(await find(filtering({ tag: [""] }))).toEqual([]);
+  });
+
+  test("hold for controller, origin and verification", async () => {
+    expect(await find(queryOf("", { controller: did }))).toEqual([1]);
+    expect(await find(queryOf("", { controller: did.toLowerCase() }))).toEqual([]);
+    expect(await find(queryOf("", { origin: "https://other.example" }))).toEqual([1]);
+    expect(await find(queryOf("weather", { verified: false }))).toEqual([2]);
+    expect(await find(queryOf("", { verified: true }))).toEqual([1]);
+  });
+
+  test("take no more values than the limit says", async () => {
+    const values = Array.from({ length: limits.searchFilterValuesMax }, () => "thing");
+    expect(await find(filtering({ type: values }))).toEqual([2, 1]);
+    await expect(find(filtering({ type: [...values, "thing"] }))).rejects.toMatchObject({ type: "invalid-parameter" });
+  });
+
+  test("values as long as can be are told apart", async () => {
+    const long = "x".repeat(300);
+    await add(documentOf(3, { tags: [`${long}a`] }), documentOf(4, { tags: [`${long}b`] }));
+    expect(await find(filtering({ tag: [`${long}b`] }))).toEqual([4]);
+  });
+});
+
+describe("entries that have expired", () => {
+  test("are neither found nor counted", async () => {
+    const soon = { expires: new Date(now.getTime() + 1), affordances: [action("brew")], title: "Coffee" };
+    await add(documentOf(1, soon), documentOf(2, { ...soon, expires: now }), documentOf(3, { ...soon, expires: null }));
+    expect(await find("coffee")).toEqual([3, 1]);
+    expect(await find(filtering({ capability: ["brew"] }))).toEqual([3, 1]);
+    const page = await engine.search(queryOf("", { facets: ["capability"] }), now);
+    expect(page.facets.capability).toEqual({ values: [{ value: "brew", count: 2 }], approximate: false });
+    expect(await catalogue()).toEqual([{ capability: "brew", count: 2 }]);
+  });
+});
+
+describe("matched", () => {
+  test("names the affordances that answer the words, and those that filters ask for", async () => {
+    await add(
+      documentOf(1, {
+        title: "Weather",
+        affordances: [
+          action("getForecast", { descriptions: [{ language: "en", text: "The weather of the next days" }] }),
+          action("getAlmanac", { types: ["Sense"] }),
+          action("reset"),
+        ],
+      }),
+    );
+    const words = await engine.search(queryOf("weather forecasts"), now);
+    expect(words.hits[0]?.matched).toEqual([{ capability: "weather forecasts", name: "getForecast" }]);
+    const filtered = await engine.search(filtering({ capability: ["sense", "GET_FORECAST"] }), now);
+    expect(filtered.hits[0]?.matched).toEqual([
+      { capability: "sense", name: "getAlmanac" },
+      { capability: "GET_FORECAST", name: "getForecast" },
+    ]);
+  });
+
+  test("is empty where only the title answers", async () => {
+    await add(documentOf(1, { title: "Weather", affordances: [action("reset")] }));
+    expect((await engine.search(queryOf("weather"), now)).hits[0]?.matched).toEqual([]);
+  });
+});
+
+describe("facets", () => {
+  test("count the matches by value, as most publishers write it", async () => {
+    await add(
+      documentOf(1, {
+        title: "Sun",
+        types: ["Thing", "lmos:Agent"],
+        affordances: [action("get_weather")],
+        languages: ["de-at"],
+      }),
+      documentOf(2, {
+        title: "Sun",
+        types: ["Thing", "lmos:Tool"],
+        affordances: [action("getWeather")],
+        languages: ["de"],
+      }),
+      documentOf(3, {
+        title: "Sun",
+        types: ["lmos:agent"],
+        affordances: [action("getWeather"), action("get weather")],
+      }),
+      documentOf(4, { title: "Moon", types: ["lmos:Agent"], affordances: [action("getWeather")] }),
+    );
+    const page = await engine.search(queryOf("sun", { facets: ["capability", "type", "lang", "tag"], limit: 1 }), now);
+    expect(page.facets).toEqual({
+      capability: { values: [{ value: "getWeather", count: 3 }], approximate: false },
+      type: {
+        values: [
+          { value: "lmos:Agent", count: 2 },
+          { value: "Thing", count: 2 },
+          { value: "lmos:Tool", count: 1 },
+        ],
+        approximate: false,
+      },
+      lang: {
+        values: [
+          { value: "de", count: 2 },
+          { value: "de-at", count: 1 },
+        ],
+        approximate: false,
+      },
+      tag: { values: [], approximate: false },
+    });
+  });
+
+  test("have the twenty most frequent values, and none where nothing matches", async () => {
+    await add(documentOf(1, { tags: Array.from({ length: 30 }, (_, index) => `tag ${index}`) }));
+    const page = await engine.search(queryOf("", { facets: ["tag"] }), now);
+    expect(page.facets.tag?.values).toHaveLength(20);
+    const nothing = await engine.search(queryOf("unheard", { facets: ["tag"] }), now);
+    expect(nothing.facets).toEqual({ tag: { values: [], approximate: false } });
+  });
+});
+
+function catalogue(options: Partial<Parameters<SearchEngine["capabilities"]>[0]> = {}) {
+  return engine.capabilities({ prefix: "", limit: 10, after: null, ...options }, now);
+}
+
+describe("the catalogue", () => {
+  beforeEach(() =>
+    add(
+      documentOf(1, { affordances: [action("getWeather"), action("reset", { types: ["saref:Off"] })] }),
+      documentOf(2, { affordances: [action("get_weather")] }),
+      documentOf(3, { affordances: [action("getWeather"), action("brew")] }),
+    ),
+  );
+
+  test("counts the entries of each name once, most frequent first", async () => {
+    expect(await catalogue()).toEqual([
+      { capability: "getWeather", count: 3 },
+      { capability: "brew", count: 1 },
+      { capability: "reset", count: 1 },
+    ]);
+  });
+
+  test("is paged and narrowed", async () => {
+    const [first] = await catalogue({ limit: 1 });
+    expect(await catalogue({ after: first ?? null, limit: 1 })).toEqual([{ capability: "brew", count: 1 }]);
+    expect(await catalogue({ after: { capability: "brew", count: 1 } })).toEqual([{ capability: "reset", count: 1 }]);
+    for (const prefix of ["getW", "get w", "GET_", "getwea"]) {
+      expect(await catalogue({ prefix }), prefix).toEqual([{ capability: "getWeather", count: 3 }]);
+    }
+  });
+
+  test("follows changes", async () => {
+    await engine.apply([{ key: keyOf(3), document: null }], db.orm);
+    await add(documentOf(2, { affordances: [action("brew")] }));
+    expect(await catalogue({ limit: 2 })).toEqual([
+      { capability: "brew", count: 1 },
+      { capability: "getWeather", count: 1 },
+    ]);
+  });
+});
+
+describe("pages", () => {
+  /** All pages' sequence numbers; `between` runs after each page. */
+  async function readAll(
+    query: SearchQuery,
+    between: (page: number) => Promise<void> = async () => {},
+  ): Promise<number[]> {
+    const found: number[] = [];
+    let cursor: string | null = null;
+    for (let page = 0; page < 1_000; page += 1) {
+      const { hits, next } = await engine.search({ ...query, cursor }, now);
+      found.push(...sequencesOf(hits.map(({ key }) => key)));
+      if (next === null) return found;
+      expect(hits).toHaveLength(query.limit);
+      cursor = next;
+      await between(page);
+    }
+    throw new Error("the pages do not end");
+  }
+
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, index) =>
+      documentOf(index, {
+        title: `Sensor ${index % 7}`,
+        descriptions: [{ language: "en", text: `water ${"level ".repeat(index % 5)}` }],
+        tags: index % 2 === 0 ? ["even"] : [],
+      }),
+    );
+
+  test.each([
+    ["words", queryOf("water level sensor", { limit: 7 }), 100],
+    ["mistyped words", queryOf("watr", { limit: 7 }), 100],
+    ["words and filters", { ...filtering({ tag: ["even"] }, "water"), limit: 7 }, 50],
+    ["filters", { ...filtering({ tag: ["even"] }), limit: 7 }, 50],
+    ["nothing in particular", queryOf("", { limit: 7 }), 100],
+  ])("of %s hold every match once, also while others write", async (_, query, count) => {
+    await add(...many(100));
+    const quiet = await readAll(query);
+    expect(new Set(quiet).size).toBe(count);
+    expect(quiet).toHaveLength(count);
+
+    const busy = await readAll(query, async (page) => {
+      // New entries change what is rare; old ones go.
+      await add(
+        ...Array.from({ length: 20 }, (_item, index) =>
+          documentOf(1_000 + page * 20 + index, { title: "Water level", tags: ["even"] }),
+        ),
+      );
+      await engine.apply([{ key: keyOf(1_000 + page * 20), document: null }], db.orm);
+    });
+    const unchanged = busy.filter((sequence) => sequence < 1_000);
+    expect(unchanged).toEqual(quiet);
+  });
+
+  test("hold entries with common words only, after better ones", async () => {
+    await add(...many(3_000).map((document) => ({ ...document, titles: [{ language: null, text: "Common" }] })));
+    await add(documentOf(3_100, { title: "Common rarity" }));
+    const page = await engine.search(queryOf("common rarity", { limit: 50 }), now);
+    expect(sequencesOf(page.hits.map(({ key }) => key)).slice(0, 3)).toEqual([3_100, 2_999, 2_998]);
+    const found = await readAll(queryOf("common rarity", { limit: 100 }));
+    expect(found.length).toBeGreaterThan(200);
+    expect(new Set(found).size).toBe(found.length);
+  });
+
+  test("refuse cursors of other queries and of others", async () => {
+    await add(...many(30));
+    const ranked = (await engine.search(queryOf("water", { limit: 5 }), now)).next;
+    const browsed = (await engine.search(queryOf("", { limit: 5 }), now)).next;
+    const refused: [string, string | null][] = [
+      ["level", ranked],
+      ["", ranked],
+      ["water", browsed],
+      ["water", "nonsense"],
+      ["water", ""],
+      ["water", Buffer.from("[1,2").toString("base64url")],
+      ["water", Buffer.from('["x",[],[],null,0,0]').toString("base64url")],
+    ];
+    for (const [words, cursor] of refused) {
+      await expect(engine.search(queryOf(words, { cursor }), now), `${words} ${cursor}`).rejects.toMatchObject({
+        type: "invalid-parameter",
+        validationErrors: [{ field: "cursor" }],
+      });
+    }
+  });
+
+  test("survive cursors that were tampered with", async () => {
+    await add(...many(30));
+    const { next } = await engine.search(queryOf("water level", { limit: 5 }), now);
+    const text = Buffer.from(next ?? "", "base64url").toString("utf8");
+    await fc.assert(
+      fc.asyncProperty(fc.nat(text.length - 1), fc.string({ unit: "binary", maxLength: 3 }), async (at, inserted) => {
+        const cursor = Buffer.from(text.slice(0, at) + inserted + text.slice(at + 1)).toString("base64url");
+        await expectPageOrProblem(queryOf("water level", { limit: 5, cursor }));
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+async function expectPageOrProblem(query: SearchQuery): Promise<void> {
+  try {
+    const page = await engine.search(query, now);
+    expect(page.hits.length).toBeLessThanOrEqual(query.limit);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.type !== "invalid-parameter") throw error;
+  }
+}
+
+describe("whatever is asked", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 80 }),
+    fc.string({
+      unit: fc.constantFrom(
+        "'",
+        '"',
+        "\\",
+        "&",
+        "|",
+        "!",
+        "(",
+        ")",
+        ":",
+        "*",
+        "<->",
+        "\0",
+        "\ud800",
+        "%",
+        "_",
+        " ",
+        "a",
+        "sensor",
+      ),
+    }),
+  );
+
+  test("the answer is a page or invalid-parameter", async () => {
+    await add(documentOf(1, { title: "Sensor", tags: ["it's", "\\"] }), documentOf(2, { title: "Weather" }));
+    await fc.assert(
+      fc.asyncProperty(text, fc.array(text, { maxLength: 3 }), fc.option(text), async (words, values, other) => {
+        const query = queryOf(words, { controller: other, facets: [...facetNames] });
+        for (const name of facetNames) query.filters[name] = values;
+        await expectPageOrProblem(query);
+        await expectPageOrProblem(queryOf(words, { cursor: other }));
+        await expectPageOrProblem({ ...queryOf(words), origin: other });
+        await catalogue({ prefix: words, after: other === null ? null : { capability: other, count: 1 } });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("more words than the limit are passed over", async () => {
+    await add(documentOf(1, { title: "Weather" }));
+    const words = Array.from({ length: limits.searchWordsMax }, (_, index) =>
+      `w${index}x`.replaceAll(/\d/g, (digit) => "abcdefghij"[Number(digit)] ?? ""),
+    );
+    expect(await find([...words.slice(1), "weather"].join(" "))).toEqual([1]);
+    expect(await find([...words, "weather"].join(" "))).toEqual([]);
+  });
+});
+
+describe("whatever is published", () => {
+  test("it is indexed, and found by its title", async () => {
+    const text = fc.string({ unit: "binary", maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 6 }), async (texts) => {
+        const spoken = texts.map((one) => ({ language: null, text: one }));
+        await add(
+          documentOf(1, {
+            titles: [...spoken, { language: "en", text: "Findable" }],
+            descriptions: spoken,
+            types: texts,
+            affordances: texts.map((name) => action(name, { titles: spoken, details: spoken, types: texts })),
+            tags: texts,
+            vendors: texts,
+            protocols: texts,
+            mediaTypes: texts,
+            languages: texts,
+            origin: texts[0] ?? null,
+          }),
+        );
+        expect(await find("findable")).toEqual([1]);
+        for (const tag of texts) expect(await find(filtering({ tag: [tag] }))).toEqual([1]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("documents as large as can be are indexed", async () => {
+    const words = (count: number, prefix: string) =>
+      Array.from({ length: count }, (_, index) => `${prefix}${index.toString(36)}word`).join(" ");
+    await add(
+      documentOf(1, {
+        title: "Large",
+        descriptions: [
+          { language: null, text: words(30_000, "d") },
+          { language: "en", text: "x".repeat(100_000) },
+        ],
+        tags: Array.from({ length: 3_000 }, (_, index) => `${"t".repeat(300)}${index}`),
+        affordances: Array.from({ length: 1_000 }, (_, index) => action(`${"n".repeat(3_000)}${index}`)),
+      }),
+    );
+    expect(await find("large")).toEqual([1]);
+  });
+});
+
+describe("the index", () => {
+  test("counts exactly, in whatever order entries come, change and go", async () => {
+    const change = fc.record({
+      sequence: fc.nat(5),
+      words: fc.option(
+        fc.array(fc.constantFrom("red", "green", "blue", "running", "runs", "getRed"), { maxLength: 4 }),
+      ),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(change, { maxLength: 6 }), { maxLength: 5 }), async (batches) => {
+        for (const batch of batches) {
+          const changes = batch.map(({ sequence, words }) => ({
+            key: keyOf(sequence),
+            document:
+              words === null
+                ? null
+                : documentOf(sequence, { title: words.join(" "), affordances: words.map((name) => action(name)) }),
+          }));
+          await engine.apply(changes, db.orm);
+          // At least once: a batch may come again.
+          await engine.apply(changes, db.orm);
+        }
+        const counted = await rowsOf(
+          db.orm,
+          sql`select term, entries from search_terms where entries <> 0 and term <> '' order by term`,
+        );
+        const actual = await rowsOf(
+          db.orm,
+          sql`select word collate "C" as term, ndoc as entries from ts_stat('select lexemes from search_entries') order by 1`,
+        );
+        expect(counted).toEqual(actual);
+        const totals = await rowsOf(
+          db.orm,
+          sql`select (select count(*)::integer from search_entries) as rows, (select count(*)::integer from search_details) as details,
+                coalesce((select entries from search_terms where term = ''), 0) as counted`,
+        );
+        expect(totals[0]?.counted).toBe(totals[0]?.rows);
+        expect(totals[0]?.details).toBe(totals[0]?.rows);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test("stores impacts that the database ranks by", async () => {
+    for (const impact of [0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1]) {
+      const [row] = await rowsOf<{ rank: number }>(
+        db.orm,
+        sql`select ts_rank(${`{${labelWeights.join(",")}}`}::float4[], ${weightedLexeme("word", impact)}::tsvector, 'word'::tsquery)::float8 as rank`,
+      );
+      expect((row?.rank ?? 0) * impactPerRank).toBeCloseTo(storedImpact(impact), 4);
+    }
+  });
+
+  test("forgets words that no entry has any more", async () => {
+    const word = (index: number) => `w${index.toString(4).replaceAll(/\d/g, (digit) => "klmn"[Number(digit)] ?? "")}`;
+    const text = Array.from({ length: 4_000 }, (_, index) => word(index)).join(" ");
+    for (let round = 0; round < 5; round += 1) {
+      await add(documentOf(1, { descriptions: [{ language: "de", text }] }));
+      await engine.apply([{ key: keyOf(1), document: null }], db.orm);
+    }
+    await engine.maintain();
+    const rows = await rowsOf(db.orm, sql`select 1 from search_terms where entries <= 0 and term <> '' limit 1`);
+    expect(rows).toEqual([]);
+  });
+});
