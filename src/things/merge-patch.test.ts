@@ -132,9 +132,9 @@ describe("mergePatchBetween", () => {
     let found = 0;
     fc.assert(
       fc.property(any, any, (before, after) => {
-        const arguments_ = structuredClone([before, after]);
+        const unchanged = structuredClone([before, after]);
         const patch = mergePatchBetween(before, after);
-        expect([before, after]).toEqual(arguments_);
+        expect([before, after]).toEqual(unchanged);
         if (patch === null) return;
         found += 1;
         expect(mergePatch(before, patch)).toEqual(after);

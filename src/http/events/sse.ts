@@ -7,9 +7,16 @@ export interface WireEvent {
   data: object;
 }
 
-/** The block of one event: JSON has no line breaks outside its white space, so the data is one line. */
+/**
+ * The block of one event. Its data is one line for everybody: JSON escapes the line breaks of the format, and what is a
+ * line break to Unicode alone, at which some clients split as well, is escaped here.
+ */
 export function formatEvent({ type, id, data }: WireEvent): Buffer {
-  return Buffer.from(`event: ${type}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`);
+  const json = JSON.stringify(data).replaceAll(
+    /[\u0085\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  return Buffer.from(`event: ${type}\nid: ${id}\ndata: ${json}\n\n`);
 }
 
 /**
@@ -17,5 +24,5 @@ export function formatEvent({ type, id, data }: WireEvent): Buffer {
  * split the stream at empty lines would take a block for an event.
  */
 export function formatComment(text = ""): Buffer {
-  return Buffer.from(text === "" ? ":\n" : `: ${text.replaceAll(/[\r\n]+/g, " ")}\n`);
+  return Buffer.from(text === "" ? ":\n" : `: ${text.replaceAll(/\s+/g, " ")}\n`);
 }
