@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const oldest = [22, 18];
+const oldest = [22, 19];
 const entry = new URL("../src/cli/main.ts", import.meta.url);
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 

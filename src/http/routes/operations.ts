@@ -85,21 +85,28 @@ export function addOperationsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
               <meta charset="utf-8" />
               <meta name="viewport" content="width=device-width, initial-scale=1" />
               <title>Thingstead API</title>
-              <script type="module" src="/docs/rapidoc.js"></script>
+              <link rel="stylesheet" href="/docs/swagger-ui.css" />
             </head>
             <body>
-              <rapi-doc spec-url="/openapi.json" render-style="read" load-fonts="false" show-header="false"></rapi-doc>
+              <div id="api"></div>
+              <script src="/docs/swagger-ui-bundle.js"></script>
+              <script>
+                SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", deepLinking: true });
+              </script>
             </body>
           </html>`,
       ),
   });
 
   // Served from the package: the page must work without any other host.
-  let viewer: Promise<string> | null = null;
-  app.get("/docs/rapidoc.js", async (c) => {
-    viewer ??= readFile(createRequire(import.meta.url).resolve("rapidoc/dist/rapidoc-min.js"), "utf8");
-    return c.body(await viewer, 200, { "content-type": "text/javascript", "cache-control": "max-age=86400" });
-  });
+  const assets = { "swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript" };
+  for (const [name, type] of Object.entries(assets)) {
+    let content: Promise<string> | null = null;
+    app.get(`/docs/${name}`, async (c) => {
+      content ??= readFile(createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`), "utf8");
+      return c.body(await content, 200, { "content-type": type, "cache-control": "max-age=86400" });
+    });
+  }
 
   app.get("/", (c) => {
     c.header("link", '</.well-known/wot>; rel="describedby"; type="application/td+json"');
