@@ -29,10 +29,7 @@ ALTER TABLE "search_entries" DROP COLUMN "verified";--> statement-breakpoint
 ALTER TABLE "search_entries" SET (toast_tuple_target = 8160);--> statement-breakpoint
 -- Counters change with every batch; with room on their page the index need not.
 ALTER TABLE "search_terms" SET (fillfactor = 60);--> statement-breakpoint
-ALTER TABLE "search_capabilities" SET (fillfactor = 60);--> statement-breakpoint
--- The lists of new items stay short: PGlite has nobody else to merge them.
-ALTER INDEX "search_entries_lexemes" SET (gin_pending_list_limit = 1024);--> statement-breakpoint
-ALTER INDEX "search_words_stubs" SET (gin_pending_list_limit = 1024);
+ALTER TABLE "search_capabilities" SET (fillfactor = 60);
 --> statement-breakpoint
 -- The index is made anew from the journal.
 TRUNCATE "search_entries", "search_terms";--> statement-breakpoint

@@ -25,12 +25,12 @@ const weights: Record<Field, FieldWeight> = {
   label: { weight: 1, lengthShare: 0, usualLength: 1 },
   description: { weight: 2, lengthShare: 0.5, usualLength: 20 },
   example: { weight: 1, lengthShare: 0.75, usualLength: 20 },
-  affordance: { weight: 0.5, lengthShare: 0.75, usualLength: 200 },
+  affordance: { weight: 0.4, lengthShare: 0.75, usualLength: 200 },
   detail: { weight: 0.1, lengthShare: 0.75, usualLength: 200 },
 };
 
 /** The weighted frequency at which a word has half of the impact that it can have. */
-const saturation = 1.2;
+const saturation = 1.5;
 
 /** What one occurrence in a field of `length` words adds to a word's weighted frequency. */
 export function occurrenceWeight(field: Field, length: number): number {
@@ -47,7 +47,7 @@ export function impactOf(frequency: number): number {
  * `ts_rank`'s weights for the labels D, C, B and A, as they must be passed to it. Postgres has no place for an impact
  * in a tsvector, but ranks a lexeme by its labels, so a sequence of labels is made to say the impact.
  */
-export const labelWeights = [0.07, 0.155, 0.4, 1] as const;
+export const labelWeights = [0.125, 0.25, 0.5, 1] as const;
 
 const labels = ["D", "C", "B", "A"] as const;
 
@@ -67,7 +67,7 @@ function rankOf(sequence: readonly number[]): number {
 const rankDivisor = 1.64493406685;
 
 /** What is ranked as impact 1. */
-const rankOfFull = 1.25;
+const rankOfFull = 1.5;
 
 /** `ts_rank` times this is the impact. */
 export const impactPerRank = rankDivisor / rankOfFull;
@@ -78,7 +78,7 @@ interface Level {
   positions: string;
 }
 
-/** Every impact that up to three labels can say, in ascending order; neighbours differ by some percent. */
+/** Every impact that up to three labels can say, in ascending order; most neighbours differ by less than a fifth. */
 const levels: Level[] = levelsOf();
 
 function levelsOf(): Level[] {

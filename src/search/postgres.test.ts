@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, emptyTables } from "../../test/support/database.ts";
 import { type Did, entryKeyOf, type EntryKey, type ThingId } from "../base/ids.ts";
