@@ -179,7 +179,7 @@ function languageRanges(tag: string): string[] {
 }
 
 /** `lmos:Agent` → Agent, `https://schema.org/Thing` → Thing. */
-export function withoutPrefix(type: string): string {
+function withoutPrefix(type: string): string {
   return type.slice(Math.max(type.lastIndexOf(":"), type.lastIndexOf("/"), type.lastIndexOf("#")) + 1);
 }
 

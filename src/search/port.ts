@@ -21,7 +21,7 @@ export interface SearchAffordance {
 /** What an engine indexes of one entry. */
 export interface SearchDocument {
   key: EntryKey;
-  /** Order of first registration. */
+  /** Order of first registration; no two entries have the same. */
   sequence: number;
   expires: Date | null;
   controller: Did | null;
