@@ -68,7 +68,8 @@ async function openPostgres(databaseUrl: string, connectionsMax: number): Promis
   const client = postgres(databaseUrl, {
     max: connectionsMax,
     onnotice: () => {},
-    connection: { application_name: "thingstead", statement_timeout: limits.statementMsMax },
+    // Queries here take milliseconds; compiling one would take longer than running it.
+    connection: { application_name: "thingstead", statement_timeout: limits.statementMsMax, jit: "off" },
   });
   const close = () => client.end({ timeout: 5 });
   const orm = drizzlePostgres(preparing(client), { schema });

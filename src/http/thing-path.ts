@@ -21,7 +21,7 @@ export function readThingPath(c: Context, publicUrl: string, suffix = ""): strin
   }
   const readings = decoded === raw ? [raw] : [decoded, raw];
   const entryUrlPrefix = publicUrl + prefix;
-  for (const reading of [...readings]) {
+  for (const reading of readings.slice()) {
     // A URL in a URL: an entry of that very id goes first.
     if (!reading.startsWith(entryUrlPrefix)) continue;
     const named = reading.slice(entryUrlPrefix.length);

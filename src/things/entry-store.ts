@@ -10,9 +10,28 @@ export type VersionRow = typeof versions.$inferSelect;
 /** An entry without what the database numbers. */
 export type CurrentEntry = Omit<EntryRow, "sequence" | "versionId">;
 
+/** What most readers need to know of an entry. */
+const summaryColumns = {
+  key: entries.key,
+  sequence: entries.sequence,
+  thingId: entries.thingId,
+  controller: entries.controller,
+  isPrimary: entries.isPrimary,
+  state: entries.state,
+  digest: entries.digest,
+  created: entries.created,
+  modified: entries.modified,
+  expires: entries.expires,
+  ttlSeconds: entries.ttlSeconds,
+  origin: entries.origin,
+  verifiedAt: entries.verifiedAt,
+};
+
+export type EntrySummary = Pick<EntryRow, keyof typeof summaryColumns>;
+
 /** An entry with the document of its current version, verbatim. */
 export interface StoredEntry {
-  entry: EntryRow;
+  entry: EntrySummary;
   document: string;
 }
 
@@ -54,7 +73,7 @@ export function createEntryReader(db: Queryable) {
     inArray(entries.state, ["active", "retracted"]),
     or(isNull(entries.expires), gt(entries.expires, sql.placeholder("now"))),
   );
-  const joined = { entry: entries, document: versions.document };
+  const joined = { entry: summaryColumns, document: versions.document };
   // Prepared once: this is the hottest query of a registry.
   const primaryById = db
     .select(joined)
@@ -95,6 +114,12 @@ export function createEntryReader(db: Queryable) {
         .innerJoin(entries, eq(entries.key, aliases.entryKey))
         .where(eq(aliases.alias, alias));
       return found?.thingId ?? null;
+    },
+
+    /** Everything about an entry that `findPrimary` or `findByController` has found. */
+    async readFacts(key: EntryKey): Promise<EntryRow | null> {
+      const [found] = await db.select().from(entries).where(eq(entries.key, key));
+      return found ?? null;
     },
 
     /** The alias of an entry, if it has one. */

@@ -5,7 +5,7 @@ import type { Receipt } from "../../admission/stages.ts";
 import { limits } from "../../base/limits.ts";
 import { Problem } from "../../base/problem.ts";
 import { isUri } from "../../things/description.ts";
-import { type CurrentEntry, etagOfEntry, type StoredEntry } from "../../things/entry-store.ts";
+import { type CurrentEntry, type EntryRow, etagOfEntry, type StoredEntry } from "../../things/entry-store.ts";
 import { readBody } from "../body.ts";
 import { isNotModified, readPrecondition } from "../conditions.ts";
 import type { HttpDeps } from "../deps.ts";
@@ -128,7 +128,7 @@ const subresourceQuery = entryQuery.pick({ controller: true });
 /** Something about an entry, beside the entry itself. */
 interface Subresource {
   suffix: string;
-  read(stored: StoredEntry): Promise<object>;
+  read(entry: EntryRow): Promise<object>;
 }
 
 /** The W3C WoT Discovery Things API (§7.3.2.1), with registration and history beside each thing. */
@@ -155,7 +155,7 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
 
   async function mustFind(readings: string[], controller?: string): Promise<StoredEntry> {
     const found = await find(readings, controller);
-    if (found === null) throw new Problem("not-found", `There is no entry ${readings[0]?.slice(0, 300)}.`);
+    if (found === null) throw missing(readings[0] ?? "");
     return found;
   }
 
@@ -197,7 +197,7 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     return { stored: await mustFind(readThingPath(c, deps.publicUrl(), beside.suffix), controller), beside };
   }
 
-  async function registrationOf({ entry }: StoredEntry): Promise<z.infer<typeof registrationSchema>> {
+  async function registrationOf(entry: EntryRow): Promise<z.infer<typeof registrationSchema>> {
     return {
       id: entry.thingId,
       href: hrefOf(entry),
@@ -224,7 +224,7 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     };
   }
 
-  async function versionsOf({ entry }: StoredEntry): Promise<z.infer<typeof versionsSchema>> {
+  async function versionsOf(entry: EntryRow): Promise<z.infer<typeof versionsSchema>> {
     const versions = await entries.listVersions(entry.key, limits.versionsPerEntryMax);
     return {
       id: entry.thingId,
@@ -369,7 +369,9 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       const { stored, beside } = await findTarget(c);
       if (beside === null) return answerWithEntry(c, stored, readQuery(c.req.url, entryQuery).enriched === "true");
       readQuery(c.req.url, subresourceQuery);
-      return answerJson(c, await beside.read(stored));
+      const facts = await entries.readFacts(stored.entry.key);
+      if (facts === null) throw missing(stored.entry.thingId);
+      return answerJson(c, await beside.read(facts));
     },
   });
 
@@ -508,6 +510,10 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       return new Response(null, { status: 204 });
     },
   });
+}
+
+function missing(thingId: string): Problem {
+  return new Problem("not-found", `There is no entry ${thingId.slice(0, 300)}.`);
 }
 
 function contentOf(types: readonly string[], schema: z.ZodType) {
