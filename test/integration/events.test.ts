@@ -7,7 +7,6 @@ import { limits } from "../../src/base/limits.ts";
 import { comparePositions, parseCursor } from "../../src/db/journal.ts";
 import { createDidResolver } from "../../src/identity/resolver.ts";
 import { mergePatch } from "../../src/things/merge-patch.ts";
-import { startService } from "../../src/main.ts";
 import { createDatabasePlace, createTestDatabase } from "../support/database.ts";
 import { newKey, type SignedTd, signedTd, signedTombstone, tdOf } from "../support/descriptions.ts";
 import { refusingEgress } from "../support/egress.ts";
@@ -183,7 +182,7 @@ describe("a request for events", () => {
   ])("%s %j is answered by %i %s", async (path, init, status, name) => {
     const response = await shared.fetch(path, init);
     expect([response.status, await problemOf(response)]).toEqual([status, name]);
-    if (status === 405) expect(response.headers.get("allow")).toBe("GET, HEAD");
+    if (status === 405) expect(response.headers.get("allow")).toMatch(/^GET, HEAD\b/);
   });
 
   test("is refused where all places are taken, until one is free; idle clients all get an event", async () => {
@@ -332,20 +331,7 @@ describe("what readers may not see", () => {
 
   test("is another controller's entry of the same thing id", async () => {
     await using db = await createTestDatabase();
-    await using service = await startService(
-      {
-        host: "127.0.0.1",
-        port: 0,
-        publicUrl: null,
-        databaseUrl: null,
-        dataDir: "",
-        admission: "signed",
-        adminToken,
-        allowPrivateAddresses: true,
-        logLevel: "silent",
-      },
-      { database: db },
-    );
+    await using service = await startTestService({}, { place: db.place, database: db });
     const clock = systemClock;
     const inbox = createAdmission({
       db,
@@ -363,7 +349,7 @@ describe("what readers may not see", () => {
         target: [id],
         origin: "https://peer.example",
       });
-    await using client = await openEvents(`http://127.0.0.1:${service.address.port}/events?diff=true`);
+    await using client = await listen("/events?diff=true", { at: service });
     await admit(signedTd({ members: { id: "urn:example:twice", title: "First" } }));
     await admit(signedTd({ members: { id: "urn:example:twice", title: "Second" } }));
     await admit(signedTd({ members: { id: "urn:example:other" } }));
@@ -504,23 +490,27 @@ describe("a client that does not read", () => {
     expect([...slow.events, ...rest].map(({ id }) => id)).toEqual(fast.events.map(({ id }) => id));
   });
 
-  test("is cut off after a while, live or in a replay, and holds up nobody, not even the end", async () => {
-    const service = await startTestService({ admission: "open" }, { events: { stallMsMax: 500 } });
-    const start = await cursorNow(service);
-    const live = await listen("/events?diff=true", { isPaused: true, at: service });
-    for (let index = 0; index < events; index += 1) await put(big(index), { at: service });
-    const late = await listen("/events?diff=true", { isPaused: true, lastEventId: start, at: service });
-    await until(async () => (await openStreams(service)) === 0);
+  test("is cut off after a while, live or in a replay, and does not hold up the end of the service", async () => {
+    await using place = await createDatabasePlace();
+    const first = await startTestService({ admission: "open" }, { place, events: { stallMsMax: 500 } });
+    const start = await cursorNow(first);
+    const live = await listen("/events?diff=true", { isPaused: true, at: first });
+    for (let index = 0; index < events; index += 1) await put(big(index), { at: first });
+    const late = await listen("/events?diff=true", { isPaused: true, lastEventId: start, at: first });
+    await until(async () => (await openStreams(first)) === 0);
     for (const client of [live, late]) {
       client.resume();
       expect(await client.ended).toBe(false);
     }
+    await first.close();
 
-    const stuck = await listen("/events?diff=true", { isPaused: true, lastEventId: start, at: service });
-    await sleep(100);
+    const second = await startTestService({ admission: "open" }, { place });
+    const stuck = await listen("/events?diff=true", { isPaused: true, lastEventId: start, at: second });
+    await sleep(500);
     const started = performance.now();
-    await service.close();
+    await second.close();
     expect(performance.now() - started).toBeLessThan(4_000);
-    stuck.close();
+    stuck.resume();
+    expect(await stuck.ended).toBe(false);
   });
 });

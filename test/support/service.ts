@@ -1,7 +1,5 @@
-import type { Clock } from "../../src/base/clock.ts";
 import type { Config } from "../../src/config.ts";
-import type { EventSettings } from "../../src/http/events/event-streams.ts";
-import { type Service, startService } from "../../src/main.ts";
+import { type Service, type ServiceParts, startService } from "../../src/main.ts";
 import { createDatabasePlace, type DatabasePlace } from "./database.ts";
 import type { SignedTd } from "./descriptions.ts";
 
@@ -28,9 +26,10 @@ export interface TestService extends AsyncDisposable {
  */
 export async function startTestService(
   overrides: Partial<Config> = {},
-  options: { clock?: Clock; place?: DatabasePlace; events?: Partial<EventSettings> } = {},
+  options: { place?: DatabasePlace } & ServiceParts = {},
 ): Promise<TestService> {
-  const place = options.place ?? (await createDatabasePlace());
+  const { place: givenPlace, ...parts } = options;
+  const place = givenPlace ?? (await createDatabasePlace());
   const service = await startService(
     {
       host: "127.0.0.1",
@@ -43,15 +42,12 @@ export async function startTestService(
       logLevel: "silent",
       ...overrides,
     },
-    {
-      ...(options.clock === undefined ? {} : { clock: options.clock }),
-      ...(options.events === undefined ? {} : { events: options.events }),
-    },
+    parts,
   );
   const url = `http://127.0.0.1:${service.address.port}`;
   const close = async () => {
     await service.close();
-    if (options.place === undefined) await place[Symbol.asyncDispose]();
+    if (givenPlace === undefined) await place[Symbol.asyncDispose]();
   };
   const fetchFrom = (path: string, init?: RequestInit) => fetch(url + path, init);
   return {
