@@ -38,11 +38,15 @@ export const configSchema = z
       .enum(["signed", "open", "token"])
       .default("signed")
       .describe("Who may write: `signed` documents only; `open`, unsigned ones too; `token`, only with ADMIN_TOKEN."),
+    READ_ACCESS: z
+      .enum(["open", "token"])
+      .default("open")
+      .describe("Who may read: `open`, everybody; `token`, only with ADMIN_TOKEN."),
     ADMIN_TOKEN: z
       .string()
       .min(16)
       .optional()
-      .describe("The operator's token, at least 16 characters: allows unlisting, and writes in `token` mode."),
+      .describe("The operator's token, at least 16 characters: allows unlisting, and what `token` asks it for."),
     ALLOW_PRIVATE_ADDRESSES: onOff
       .default(false)
       .describe("`on` lets DIDs be fetched from private addresses and over http: for tests and closed networks."),
@@ -54,6 +58,10 @@ export const configSchema = z
   .refine((config) => config.ADMISSION !== "token" || config.ADMIN_TOKEN !== undefined, {
     path: ["ADMIN_TOKEN"],
     message: "must be set when ADMISSION is token",
+  })
+  .refine((config) => config.READ_ACCESS !== "token" || config.ADMIN_TOKEN !== undefined, {
+    path: ["ADMIN_TOKEN"],
+    message: "must be set when READ_ACCESS is token",
   });
 
 /** Variables whose values must not be printed. */
@@ -68,6 +76,7 @@ export interface Config {
   databaseUrl: string | null;
   dataDir: string;
   admission: "signed" | "open" | "token";
+  readAccess: "open" | "token";
   adminToken: string | null;
   allowPrivateAddresses: boolean;
   logLevel: "debug" | "info" | "warning" | "error" | "fatal" | "silent";
@@ -99,6 +108,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     databaseUrl: config.DATABASE_URL ?? null,
     dataDir: config.DATA_DIR,
     admission: config.ADMISSION,
+    readAccess: config.READ_ACCESS,
     adminToken: config.ADMIN_TOKEN ?? null,
     allowPrivateAddresses: config.ALLOW_PRIVATE_ADDRESSES,
     logLevel: config.LOG_LEVEL,

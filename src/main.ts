@@ -90,6 +90,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     publicUrl: () => publicUrl,
     admission,
     admissionMode: config.admission,
+    readAccess: config.readAccess,
     adminToken: config.adminToken,
     entries: createEntryReader(db.orm),
     search: engine,

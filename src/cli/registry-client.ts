@@ -65,6 +65,14 @@ export function createRegistryClient({ registry, token }: { registry: string; to
     return response;
   }
 
+  /** Reads without the token first: most registries do not ask for it, and it is not theirs to see. */
+  async function read(url: string, accept: string): Promise<Response> {
+    const response = await send(registry, url, { headers: { accept } });
+    if (response.status !== 401 || token === null) return response;
+    await response.body?.cancel();
+    return send(registry, url, { headers: { accept, ...authorization } });
+  }
+
   return {
     async post(document) {
       return writtenOf(await write(`${registry}/things`, "POST", "application/td+json", document));
@@ -78,12 +86,11 @@ export function createRegistryClient({ registry, token }: { registry: string; to
     },
 
     async find(id) {
-      const response = await send(registry, urlOf(id), { headers: { accept: "application/td+json, */*;q=0.5" } });
-      return documentOf(response);
+      return documentOf(await read(urlOf(id), "application/td+json, */*;q=0.5"));
     },
 
     async search(query) {
-      const response = await send(registry, `${registry}/search?${query}`, { headers: { accept: "application/json" } });
+      const response = await read(`${registry}/search?${query}`, "application/json");
       if (!response.ok) throw await refusalOf(response);
       return (await jsonOf(response)) as SearchAnswer;
     },

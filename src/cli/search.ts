@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { limits } from "../base/limits.ts";
 import { Refusal } from "./failure.ts";
-import { collect, registryOf, registryOption, type RegistryFlags } from "./options.ts";
+import { collect, registryOf, registryOption, type RegistryFlags, tokenOption } from "./options.ts";
 import type { SearchItem } from "./registry-client.ts";
 import { print, printableLine, say, type Terminal } from "./terminal.ts";
 
@@ -46,6 +46,7 @@ export function addSearchCommand(program: Command, terminal: Terminal): void {
     .option("--cursor <cursor>", "the page after the one that named this cursor")
     .option("--json", "print the registry's answer as it is")
     .addOption(registryOption())
+    .addOption(tokenOption())
     .addHelpText("after", help)
     .action((words: string[], flags: SearchFlags) => search(words, flags, terminal));
 }

@@ -16,6 +16,7 @@ const flagNames = {
   DATABASE_URL: "databaseUrl",
   DATA_DIR: "dataDir",
   ADMISSION: "admission",
+  READ_ACCESS: "readAccess",
   ALLOW_PRIVATE_ADDRESSES: "allowPrivateAddresses",
   LOG_LEVEL: "logLevel",
 } as const;
@@ -51,6 +52,7 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
     .option("--database-url <url>", "a Postgres server (default: the embedded database)")
     .option("--data-dir <directory>", "where the embedded database lives (default: ./data)")
     .addOption(new Option("--admission <mode>", "who may write (default: signed)").choices(["signed", "open", "token"]))
+    .addOption(new Option("--read-access <mode>", "who may read (default: open)").choices(["open", "token"]))
     .option("--allow-private-addresses", "let DIDs lead to private addresses: tests and closed networks only")
     .option("--env-file <file>", "read variables from this file, in the form of .env.example")
     .option("--log-level <level>", "debug, info, warning, error, fatal or silent (default: info)")
@@ -109,10 +111,11 @@ function bannerOf(service: Service, config: Config): string {
     open: "open: anyone may publish, unsigned too",
     token: "token: writing needs ADMIN_TOKEN",
   }[config.admission];
+  const reading = config.readAccess === "token" ? "\n  reading    needs ADMIN_TOKEN" : "";
   return `
 Thingstead runs at ${service.publicUrl}
   database   ${database}${service.database === "pglite" ? `, data in ${config.dataDir}` : ""}
-  admission  ${admission}
+  admission  ${admission}${reading}
   API        ${service.publicUrl}/docs
 
 Try next:

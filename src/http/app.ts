@@ -5,6 +5,7 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { HttpDeps } from "./deps.ts";
 import { problemResponse, respondToError } from "./problems.ts";
+import { requireReader } from "./read-access.ts";
 import { addEventsRoutes } from "./routes/events.ts";
 import { addIntroductionRoutes } from "./routes/introduction.ts";
 import { addOperationsRoutes } from "./routes/operations.ts";
@@ -20,8 +21,15 @@ export function createApp(deps: HttpDeps): OpenAPIHono {
 
   const { registerMetrics } = prometheus({ registry: deps.metrics, collectDefaultMetrics: false });
   app.use(registerMetrics);
+  app.use(async (c, next) => {
+    await next();
+    if (c.req.method !== "OPTIONS") return;
+    const allow = allowedMethods(app, c.req.path);
+    if (allow.length > 0) c.res.headers.set("allow", [...allow, "OPTIONS"].join(", "));
+  });
   // Reading a registry from a page of another origin is what it is for; nothing here relies on cookies.
   app.use(cors({ origin: "*", exposeHeaders: ["ETag", "Link", "Location", "Retry-After"] }));
+  if (deps.readAccess === "token") app.use(requireReader(deps.adminToken));
   app.use(async (c, next) => {
     const start = c.req.url.indexOf("?");
     if (start !== -1 && Buffer.byteLength(c.req.url) - start - 1 > limits.queryStringBytesMax) {
@@ -38,16 +46,22 @@ export function createApp(deps: HttpDeps): OpenAPIHono {
   addOperationsRoutes(app, deps);
 
   app.notFound((c) => {
-    const allowed = methods.filter((method) => method !== c.req.method && hasRoute(app, method, c.req.path));
+    const allowed = allowedMethods(app, c.req.path);
     if (allowed.length === 0)
       return problemResponse(new Problem("not-found", `There is nothing at ${c.req.path.slice(0, 300)}.`));
-    const allow = [...new Set(allowed.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])))].join(", ");
+    const allow = [...allowed, "OPTIONS"].join(", ");
     return problemResponse(
       new Problem("method-not-allowed", `${c.req.path.slice(0, 300)} does not have ${c.req.method}; it has ${allow}.`),
       { allow },
     );
   });
   return app;
+}
+
+/** The methods that routes answer on `path`, but for OPTIONS, which is answered everywhere. */
+function allowedMethods(app: OpenAPIHono, path: string): string[] {
+  const found = methods.filter((method) => hasRoute(app, method, path));
+  return found.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]));
 }
 
 /** Whether a route other than middleware answers `method` on `path`. */

@@ -14,6 +14,8 @@ export interface HttpDeps {
   publicUrl(): string;
   admission: Admission;
   admissionMode: AdmissionMode;
+  /** `token`: reading, too, is only for who has the operator's token. */
+  readAccess: "open" | "token";
   adminToken: string | null;
   entries: EntryReader;
   search: SearchEngine;

@@ -8,6 +8,7 @@ import type { ValidationError } from "../base/problem.ts";
 import { dateTimeFormat } from "./date-time.ts";
 import type { TdVersion } from "./description-schema.ts";
 import { descriptionSchemaOf } from "./description-schema.ts";
+import { discoveryFaults } from "./discovery-extension.ts";
 import { faultsOf, shortPointer, shown } from "./schema-faults.ts";
 import { thingIdFault } from "./thing-id.ts";
 import { affordancesOf, arrayOf, contexts, formsOf, listOf, objectOf, pointerToken } from "./vocabulary.ts";
@@ -17,7 +18,7 @@ export { isUri, parseThingId, thingIdOf } from "./thing-id.ts";
 /**
  * Checks a Thing Description: its context says which version it is held to (TD 1.1, or TD 1.0 if only that context is
  * there), then the JSON Schema of that version, then what a schema cannot say: that every security and schema
- * definition that is named exists. A missing `id` is no fault.
+ * definition that is named exists; and what WoT Discovery adds. A missing `id` is no fault.
  *
  * Returns at most `limits.validationErrorsMax` faults, each with the JSON Pointer of the offending place (for a missing
  * member, of that member) and what was expected there; an empty array means that the description is valid.
@@ -27,7 +28,7 @@ export function validateDescription(td: JsonObject): ValidationError[] {
   const validate = validatorOf(version ?? "1.1");
   const errors = [...contextFaults(td["@context"], version)];
   if (!validate(td)) errors.push(...faultsOf(validate.errors ?? []));
-  errors.push(...idFaults(td), ...nameFaults(td));
+  errors.push(...idFaults(td), ...nameFaults(td), ...discoveryFaults(td));
   return distinct(errors).slice(0, limits.validationErrorsMax);
 }
 

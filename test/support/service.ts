@@ -37,6 +37,7 @@ export async function startTestService(
       publicUrl: null,
       ...place.config,
       admission: "signed",
+      readAccess: "open",
       adminToken,
       allowPrivateAddresses: true,
       logLevel: "silent",

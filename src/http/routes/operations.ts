@@ -109,7 +109,10 @@ export function addOperationsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
   }
 
   app.get("/", (c) => {
-    c.header("link", '</.well-known/wot>; rel="describedby"; type="application/td+json"');
+    c.header(
+      "link",
+      '</.well-known/wot>; rel="describedby"; type="application/td+json", </openapi.json>; rel="service-desc"; type="application/json", </docs>; rel="service-doc"; type="text/html"',
+    );
     return c.html(
       html`<!doctype html>
         <html lang="en">
