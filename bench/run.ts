@@ -42,6 +42,8 @@ for (const kind of options.databases.split(",")) {
       console.log(`\n## ${size} entries`);
       await benchById(bench);
       await benchSearch(bench);
+      await benchListing(bench);
+      await benchJsonPath(bench);
       await benchRegistration(bench);
     }
   });
@@ -80,6 +82,47 @@ async function benchSearch(bench: Bench): Promise<void> {
     rows[name] = await measured(bench.registry, () => ({ method: "GET", path: `/search?${query()}` }), 1);
   }
   report("search, one client at a time", rows);
+}
+
+async function benchListing(bench: Bench): Promise<void> {
+  const last = await lastPage(bench);
+  const paths: Record<string, string> = {
+    "first 100": "/things?limit=100",
+    "last 100, by next link": last,
+    "last 100, by offset": `/things?limit=100&offset=${bench.loaded - 100}`,
+    "100 ids": "/things?limit=100&ids=only",
+    "100 as a collection": "/things?limit=100&format=collection",
+  };
+  const rows: Record<string, Figures> = {};
+  for (const [name, path] of Object.entries(paths)) {
+    rows[name] = await measured(bench.registry, () => ({ method: "GET", path }), 1);
+  }
+  report("listing, one client at a time", rows);
+}
+
+/** The page that lies 100 entries before the end of the loaded corpus, as a next link names it. */
+async function lastPage(bench: Bench): Promise<string> {
+  const response = await fetch(`${bench.registry}/things?limit=1&offset=${bench.loaded - 101}`);
+  const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
+  if (next === undefined) throw new Error("the listing has no further page");
+  return next.replace("limit=1&", "limit=100&");
+}
+
+async function benchJsonPath(bench: Bench): Promise<void> {
+  const random = seededRandom(13);
+  const td = () => syntheticTd(Math.floor(random() * bench.loaded));
+  const queries: Record<string, () => string> = {
+    "one by title": () => `$[?@.title=='${String(td()["title"])}']`,
+    "one by vendor and action": () =>
+      `$[?@['lmos:metadata']['lmos:vendor']['lmos:name']=='Vendor 150' && @.actions.${Object.keys(td()["actions"] as object)[0]}]`,
+    "no hit": () => "$[?@.title=='none']",
+  };
+  const rows: Record<string, Figures> = {};
+  for (const [name, query] of Object.entries(queries)) {
+    const path = () => `/search/jsonpath?query=${encodeURIComponent(query())}`;
+    rows[name] = await measured(bench.registry, () => ({ method: "GET", path: path() }), 1);
+  }
+  report("JSONPath, one client at a time", rows);
 }
 
 async function benchRegistration(bench: Bench): Promise<void> {

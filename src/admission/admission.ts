@@ -122,7 +122,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     const watch = new Stopwatch();
     const report = (outcome: AdmissionRecord["outcome"]) => {
       const record = { door, intent, outcome, milliseconds: watch.laps };
-      log.info("{door} {intent}: {outcome}", { ...record });
+      log.info("admission", { ...record });
       deps.onAdmission(record);
     };
     try {
