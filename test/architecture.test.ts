@@ -32,6 +32,7 @@ const homes: Record<string, readonly RegExp[]> = {
     /^things\/(entry-(store|writer)|change-reader)\.ts$/,
     /^identity\/registry-identity\.ts$/,
     /^search\/(postgres|postgres-index|facets|guess)\.ts$/,
+    /^search\/jsonpath\/path-index\.ts$/,
   ],
   "@electric-sql/pglite": [/^db\/client\.ts$/],
   postgres: [/^db\/client\.ts$/],
@@ -55,12 +56,13 @@ const homes: Record<string, readonly RegExp[]> = {
   negotiator: [/^http\//],
   "@scure/base": [/^identity\//],
   "lru-cache": [/^identity\//],
+  "json-p3": [/^search\/jsonpath\//],
   stemmer: [/^search\//],
   "fastest-levenshtein": [/^search\//],
 };
 
 /** Modules that are started, not imported. */
-const entries = new Set(["cli/main.ts", "dev.ts", "http/write-openapi.ts"]);
+const entries = new Set(["cli/main.ts", "dev.ts", "http/write-openapi.ts", "http/jsonpath/worker.ts"]);
 
 interface Import {
   /** Path below `src/`. */

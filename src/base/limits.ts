@@ -53,6 +53,8 @@ export const limits = {
   didRefreshMsMin: 10 * 1000,
   /** Rows of the journal that a consumer handles in one transaction. */
   journalBatchMax: 500,
+  /** Answers that wait for search at once; further ones do not wait. */
+  indexWaitersMax: 4,
   /** How long an answer to a write waits until search has the write, in milliseconds. */
   indexWaitMsMax: 1_000,
   /** Faults of one document that a problem lists. */
@@ -73,4 +75,20 @@ export const limits = {
   eventHeartbeatMs: 20_000,
   /** Seconds after which a client that found no place at `/events` may ask again. */
   eventRetrySeconds: 30,
+  /** Bytes of a JSONPath query in UTF-8. */
+  jsonPathBytesMax: 1024,
+  /** Nesting of brackets and parentheses in a JSONPath query. */
+  jsonPathDepthMax: 32,
+  /** Milliseconds that one JSONPath search may take in all. */
+  jsonPathMsMax: 2_000,
+  /** Characters of JSON in the answer to one JSONPath search. */
+  jsonPathResultCharactersMax: 16 * 1024 * 1024,
+  /** Characters of all the documents together that a JSONPath query sees which needs them all at once. */
+  jsonPathWholeCharactersMax: 8 * 1024 * 1024,
+  /** JSONPath searches that run at once; each holds some documents and its result in memory. */
+  jsonPathSearchesMax: 16,
+  /** Threads that evaluate JSONPath queries. */
+  jsonPathThreadsMax: 2,
+  /** Megabytes of memory that one of these threads may use. */
+  jsonPathThreadMemoryMbMax: 128,
 } as const;

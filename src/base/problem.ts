@@ -34,6 +34,7 @@ export const problemTypes = {
   "egress-refused": { status: 400, title: "The address must not be fetched" },
   "did-not-found": { status: 400, title: "The DID does not resolve" },
   "did-unavailable": { status: 503, title: "The DID cannot be resolved now" },
+  "query-too-costly": { status: 503, title: "The query costs more than is allowed" },
   "too-many-event-clients": { status: 503, title: "All places for clients of /events are taken" },
   "database-unavailable": { status: 503, title: "The database does not answer" },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -1,4 +1,5 @@
 export * from "./journal.ts";
+export * from "./jsonpath.ts";
 export * from "./registry.ts";
 export * from "./search.ts";
 export * from "./things.ts";
