@@ -226,8 +226,11 @@ describe("diff=true", () => {
       created: new Date(Date.now() - 1_000),
       members: { id: first.id, title: "New", actions: { constructor: { forms: [{ href: "https://a.example" }] } } },
     });
+    // Contents are those of the moment at which an event is sent.
     await put(first);
+    await client.received(1);
     await put(second);
+    await client.received(2);
     await put(signedTombstone(first.id, key));
     const [created, updated, deleted] = await client.received(3);
     expect(created?.data).toEqual(first.json);
@@ -297,11 +300,13 @@ describe("what readers may not see", () => {
     const live = await listen("/events");
     const td = signedTd({ members: { title: "Unlisted" } });
     await put(td);
+    await live.received(1);
     await remove(td.id);
     expect(summary(await live.received(2))).toEqual([`thing_created ${td.id}`, `thing_deleted ${td.id}`]);
     const late = await listen("/events?diff=true", { lastEventId: start });
     await put(unsignedTd({ id: "urn:example:marker" }));
     expect(summary(await late.received(2))).toEqual([`thing_deleted ${td.id}`, "thing_created urn:example:marker"]);
+    await live.received(3);
 
     await put(td, { token: true });
     expect(summary(await live.received(4)).at(-1)).toBe(`thing_created ${td.id}`);
