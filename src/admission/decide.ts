@@ -84,7 +84,8 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
     action: "update",
     entry: own,
     equivocal: sameInstant,
-    revived: own.state === "retracted" || isGone(own, now),
+    // To readers the entry was not there.
+    revived: own.state !== "active" || isExpired(own, now),
   };
 }
 
