@@ -5,15 +5,18 @@ import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { createAdmission } from "./admission/admission.ts";
 import { startExpiry } from "./admission/expiry.ts";
 import { startIndexer } from "./admission/indexer.ts";
+import { startPathIndexer } from "./admission/path-indexer.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { createEgress } from "./base/egress.ts";
 import { limits } from "./base/limits.ts";
 import { loggerOf } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { type Database, type DatabaseOptions, openDatabase, pingDatabase } from "./db/client.ts";
+import type { Consumer } from "./db/consumer.ts";
 import { establishEpoch, type JournalPosition } from "./db/journal.ts";
 import { createApp } from "./http/app.ts";
 import { createEventStreams, type EventSettings } from "./http/events/event-streams.ts";
+import { createJsonPathSearch } from "./http/jsonpath/jsonpath-search.ts";
 import { loadRegistryKey, registryDidDocument } from "./identity/registry-identity.ts";
 import { createDidResolver } from "./identity/resolver.ts";
 import { createPostgresSearch } from "./search/postgres.ts";
@@ -66,6 +69,12 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const indexer = startIndexer({ db, engine, clock });
   stack.defer(() => indexer.stop());
 
+  const pathIndexer = startPathIndexer({ db, clock });
+  stack.defer(() => pathIndexer.stop());
+  const entries = createEntryReader(db.orm);
+  const jsonPath = createJsonPathSearch({ db: db.orm, entries, clock });
+  stack.defer(() => jsonPath.stop());
+
   const events = createEventStreams({ db: db.orm, epoch, clock, settings: parts.events ?? {} });
   metrics.watchEventStreams(events.count);
   const onAppend = (position: JournalPosition) => {
@@ -92,9 +101,10 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     admissionMode: config.admission,
     readAccess: config.readAccess,
     adminToken: config.adminToken,
-    entries: createEntryReader(db.orm),
+    entries,
     search: engine,
-    searchable: (position) => indexer.reached(position, limits.indexWaitMsMax),
+    searchable: waitFor(indexer),
+    jsonPath,
     events,
     didDocument: () => registryDidDocument(registryKey, publicUrl),
     checkReady: () => pingDatabase(db),
@@ -107,7 +117,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   // Before the server waits for its requests: event streams would never end by themselves.
   stack.defer(() => events.stop());
   if (config.publicUrl === null) publicUrl = `http://localhost:${port}`;
-  loggerOf().info("listening on {host}:{port}", { host: config.host, port, database: db.kind });
+  loggerOf().info("listening", { host: config.host, port, database: db.kind });
 
   const running = stack.move();
   const close = () => running.disposeAsync();
@@ -118,6 +128,23 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     app,
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/**
+ * Waits until search has a write, so that its sender finds what it has just written. With many writers at once
+ * nobody waits: larger batches index far more in the same time, and the lag stays short.
+ */
+function waitFor(indexer: Consumer): (position: JournalPosition) => Promise<boolean> {
+  let waiting = 0;
+  return async (position) => {
+    if (waiting >= limits.indexWaitersMax) return false;
+    waiting += 1;
+    try {
+      return await indexer.reached(position, limits.indexWaitMsMax);
+    } finally {
+      waiting -= 1;
+    }
   };
 }
 

@@ -8,6 +8,7 @@ import { problemResponse, respondToError } from "./problems.ts";
 import { requireReader } from "./read-access.ts";
 import { addEventsRoutes } from "./routes/events.ts";
 import { addIntroductionRoutes } from "./routes/introduction.ts";
+import { addJsonPathRoutes } from "./routes/jsonpath.ts";
 import { addOperationsRoutes } from "./routes/operations.ts";
 import { addSearchRoutes } from "./routes/search.ts";
 import { addThingsRoutes } from "./routes/things.ts";
@@ -41,6 +42,7 @@ export function createApp(deps: HttpDeps): OpenAPIHono {
 
   addThingsRoutes(app, deps);
   addSearchRoutes(app, deps);
+  addJsonPathRoutes(app, deps);
   addEventsRoutes(app, deps);
   addIntroductionRoutes(app, deps);
   addOperationsRoutes(app, deps);

@@ -6,6 +6,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { JournalPosition } from "../db/journal.ts";
 import type { SearchEngine } from "../search/port.ts";
 import type { EventStreams } from "./events/event-streams.ts";
+import type { JsonPathSearch } from "./jsonpath/jsonpath-search.ts";
 import type { EntryReader } from "../things/entry-store.ts";
 
 /** What the routes need of the registry behind them. */
@@ -21,6 +22,7 @@ export interface HttpDeps {
   search: SearchEngine;
   /** Waits until search has what was written at `position`, within limits. */
   searchable(position: JournalPosition): Promise<boolean>;
+  jsonPath: JsonPathSearch;
   events: EventStreams;
   /** The registry's DID document. */
   didDocument(): JsonObject;

@@ -1,0 +1,5 @@
+import { parentPort } from "node:worker_threads";
+import { evaluate, type Task } from "./evaluation.ts";
+
+/** The program of a thread: evaluates one task after the other. Whoever started it ends it when one takes too long. */
+parentPort?.on("message", (task: Task) => parentPort?.postMessage(evaluate(task)));
