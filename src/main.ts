@@ -4,15 +4,14 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { createAdmission } from "./admission/admission.ts";
 import { startExpiry } from "./admission/expiry.ts";
+import { createIndexWait } from "./admission/index-wait.ts";
 import { startIndexer } from "./admission/indexer.ts";
 import { startPathIndexer } from "./admission/path-indexer.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { createEgress } from "./base/egress.ts";
-import { limits } from "./base/limits.ts";
 import { loggerOf } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { type Database, type DatabaseOptions, openDatabase, pingDatabase } from "./db/client.ts";
-import type { Consumer } from "./db/consumer.ts";
 import { establishEpoch, type JournalPosition } from "./db/journal.ts";
 import { createApp } from "./http/app.ts";
 import { createEventStreams, type EventSettings } from "./http/events/event-streams.ts";
@@ -85,6 +84,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const expiry = startExpiry({ db, clock, onAppend });
   stack.defer(() => expiry.stop());
 
+  const indexWait = createIndexWait(indexer);
   const admission = createAdmission({
     db,
     resolver,
@@ -103,7 +103,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     adminToken: config.adminToken,
     entries,
     search: engine,
-    searchable: waitFor(indexer),
+    searchable: (position) => indexWait.searchable(position),
     jsonPath,
     events,
     didDocument: () => registryDidDocument(registryKey, publicUrl),
@@ -128,23 +128,6 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     app,
     close,
     [Symbol.asyncDispose]: close,
-  };
-}
-
-/**
- * Waits until search has a write, so that its sender finds what it has just written. With many writers at once
- * nobody waits: larger batches index far more in the same time, and the lag stays short.
- */
-function waitFor(indexer: Consumer): (position: JournalPosition) => Promise<boolean> {
-  let waiting = 0;
-  return async (position) => {
-    if (waiting >= limits.indexWaitersMax) return false;
-    waiting += 1;
-    try {
-      return await indexer.reached(position, limits.indexWaitMsMax);
-    } finally {
-      waiting -= 1;
-    }
   };
 }
 

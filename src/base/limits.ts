@@ -53,8 +53,8 @@ export const limits = {
   didRefreshMsMin: 10 * 1000,
   /** Rows of the journal that a consumer handles in one transaction. */
   journalBatchMax: 500,
-  /** Answers that wait for search at once; further ones do not wait. */
-  indexWaitersMax: 4,
+  /** Rate of writes, in writes a second, up to which their answers wait until search has them. */
+  indexWaitWritesPerSecondMax: 100,
   /** How long an answer to a write waits until search has the write, in milliseconds. */
   indexWaitMsMax: 1_000,
   /** Faults of one document that a problem lists. */

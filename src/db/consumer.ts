@@ -11,6 +11,8 @@ import {
 
 /** Milliseconds between two looks at the journal when nobody says that there is news. */
 const pollMs = 500;
+/** Milliseconds in which more rows may come together, where nobody waits: one large batch costs less than many small. */
+const gatherMs = 50;
 /** Milliseconds before a failed batch is tried again: doubled each time, up to the second number. */
 const backoffMs = { first: 100, max: 30_000 };
 
@@ -41,6 +43,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   let stopping = false;
   let news = true;
   let wakeUp: (() => void) | null = null;
+  let hurryUp: (() => void) | null = null;
   const waiting = new Set<{ position: JournalPosition; resolve: (reached: boolean) => void }>();
 
   const wake = () => {
@@ -59,9 +62,21 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     wakeUp = null;
   }
 
+  /** Lets rows come together, until somebody waits for them. */
+  async function gather(): Promise<void> {
+    if (waiting.size > 0 || stopping) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, gatherMs);
+    hurryUp = resolve;
+    await promise;
+    clearTimeout(timer);
+    hurryUp = null;
+  }
+
   async function run(): Promise<void> {
     let failures = 0;
     while (!stopping) {
+      if (news) await gather();
       const told = news || waiting.size > 0;
       news = false;
       try {
@@ -99,6 +114,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       const { promise, resolve } = Promise.withResolvers<boolean>();
       const waiter = { position: wanted, resolve };
       waiting.add(waiter);
+      hurryUp?.();
       const timer = setTimeout(() => resolve(false), msMax);
       wake();
       try {
@@ -111,6 +127,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     async stop() {
       stopping = true;
       wakeUp?.();
+      hurryUp?.();
       for (const waiter of waiting) waiter.resolve(false);
       await running;
     },
