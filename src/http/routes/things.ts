@@ -9,6 +9,7 @@ import { type CurrentEntry, type EntryRow, etagOfEntry, type StoredEntry } from 
 import { readBody } from "../body.ts";
 import { isNotModified, readPrecondition } from "../conditions.ts";
 import type { HttpDeps } from "../deps.ts";
+import { registrationOf, versionsOf } from "../entry-facts.ts";
 import { entryUrl } from "../entry-url.ts";
 import { readEvidence } from "../evidence.ts";
 import { answerListing, listQuery } from "../listing.ts";
@@ -17,113 +18,20 @@ import { problemResponses } from "../problems.ts";
 import { addRoute, readQuery } from "../route.ts";
 import { showEntry } from "../show-entry.ts";
 import { readThingPath } from "../thing-path.ts";
+import {
+  thingSchema,
+  collectionSchema,
+  tombstoneSchema,
+  createdSchema,
+  registrationSchema,
+  versionsSchema,
+  idParam,
+  entryQuery,
+  subresourceQuery,
+} from "../things-schemas.ts";
 
 const tags = ["Things"];
 const documentTypes = [...descriptionTypes, "application/activity+json"] as const;
-
-const thingSchema = z
-  .looseObject({ "@context": z.unknown(), id: z.string().optional(), title: z.string() })
-  .openapi("ThingDescription", { description: "A W3C WoT Thing Description 1.1 (or 1.0)." });
-
-const collectionSchema = z
-  .object({
-    "@context": z.string(),
-    "@type": z.literal("ThingCollection"),
-    "@id": z.string(),
-    total: z.int(),
-    next: z.string().optional(),
-    members: z.array(z.unknown()),
-  })
-  .openapi("ThingCollection");
-
-const tombstoneSchema = z
-  .looseObject({
-    "@context": z.unknown(),
-    id: z.string(),
-    type: z.literal("Tombstone"),
-    formerType: z.unknown(),
-    deleted: z.string(),
-  })
-  .openapi("Tombstone", { description: "An ActivityStreams Tombstone with a proof by the entry's controller." });
-
-const repairSchema = z.object({ field: z.string(), description: z.string() }).openapi("Repair");
-
-const createdSchema = z
-  .object({
-    id: z.string(),
-    href: z.url(),
-    controller: z.string().nullable(),
-    verified: z.boolean(),
-    repairs: z.array(repairSchema).openapi({ description: "What was mended in an unsigned description." }),
-    alias: z
-      .string()
-      .nullable()
-      .openapi({ description: "The original id, where it was no URI; it names the entry too." }),
-  })
-  .openapi("Created");
-
-const registrationSchema = z
-  .object({
-    id: z.string(),
-    href: z.url(),
-    state: z.enum(["active", "retracted"]),
-    controller: z.string().nullable(),
-    digest: z.string().openapi({ description: "SHA-256 of the document, lower-case hex." }),
-    registration: z.object({
-      created: z.iso.datetime(),
-      modified: z.iso.datetime(),
-      expires: z.iso.datetime().optional(),
-      ttl: z.number().optional(),
-    }),
-    verification: z.object({
-      verified: z.boolean(),
-      verificationMethod: z.string().nullable(),
-      cryptosuite: z.string().nullable(),
-      verifiedAt: z.iso.datetime().nullable(),
-      created: z.string().nullable().openapi({ description: "The proof's `created`, normalised." }),
-    }),
-    provenance: z.object({ door: z.string(), origin: z.string().nullable() }),
-    equivocal: z.boolean().openapi({ description: "Two documents with one `created` were seen." }),
-    repairs: z.array(repairSchema),
-    alias: z.string().nullable(),
-  })
-  .openapi("Registration");
-
-const versionsSchema = z
-  .object({
-    id: z.string(),
-    versions: z.array(
-      z.object({
-        digest: z.string(),
-        kind: z.enum(["description", "tombstone"]),
-        current: z.boolean(),
-        created: z.string().nullable(),
-        accepted: z.iso.datetime(),
-        verificationMethod: z.string().nullable(),
-        door: z.string(),
-        origin: z.string().nullable(),
-      }),
-    ),
-  })
-  .openapi("Versions");
-
-const idParam = z.object({
-  id: z.string().openapi({ param: { name: "id", in: "path" }, description: "The thing's id, percent-encoded or not." }),
-});
-
-const entryQuery = z.object({
-  enriched: z
-    .enum(["true", "false"])
-    .optional()
-    .openapi({ description: "`true` adds `registration` to a signed description, which breaks its proof." }),
-  controller: z
-    .string()
-    .max(limits.didBytesMax)
-    .optional()
-    .openapi({ description: "Which controller's entry, where several have one of this id. Default: the first one's." }),
-});
-
-const subresourceQuery = entryQuery.pick({ controller: true });
 
 /** Something about an entry, beside the entry itself. */
 interface Subresource {
@@ -197,53 +105,9 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     return { stored: await mustFind(readThingPath(c, deps.publicUrl(), beside.suffix), controller), beside };
   }
 
-  async function registrationOf(entry: EntryRow): Promise<z.infer<typeof registrationSchema>> {
-    return {
-      id: entry.thingId,
-      href: hrefOf(entry),
-      state: entry.state === "retracted" ? "retracted" : "active",
-      controller: entry.controller,
-      digest: entry.digest,
-      registration: {
-        created: entry.created.toISOString(),
-        modified: entry.modified.toISOString(),
-        ...(entry.expires === null ? {} : { expires: entry.expires.toISOString() }),
-        ...(entry.ttlSeconds === null ? {} : { ttl: entry.ttlSeconds }),
-      },
-      verification: {
-        verified: entry.verifiedAt !== null,
-        verificationMethod: entry.verificationMethod,
-        cryptosuite: entry.cryptosuite,
-        verifiedAt: entry.verifiedAt?.toISOString() ?? null,
-        created: entry.versionCreated,
-      },
-      provenance: { door: entry.door, origin: entry.origin },
-      equivocal: entry.equivocal,
-      repairs: entry.repairs ?? [],
-      alias: entry.controller === null ? await entries.aliasOf(entry.key) : null,
-    };
-  }
-
-  async function versionsOf(entry: EntryRow): Promise<z.infer<typeof versionsSchema>> {
-    const versions = await entries.listVersions(entry.key, limits.versionsPerEntryMax);
-    return {
-      id: entry.thingId,
-      versions: versions.map((version) => ({
-        digest: version.digest,
-        kind: version.kind,
-        current: version.id === entry.versionId,
-        created: version.versionCreated,
-        accepted: version.accepted.toISOString(),
-        verificationMethod: version.verificationMethod,
-        door: version.door,
-        origin: version.origin,
-      })),
-    };
-  }
-
   const subresources: Subresource[] = [
-    { suffix: "/registration", read: registrationOf },
-    { suffix: "/versions", read: versionsOf },
+    { suffix: "/registration", read: (entry) => registrationOf(entry, deps) },
+    { suffix: "/versions", read: (entry) => versionsOf(entry, deps) },
   ];
 
   async function afterWrite(receipt: Receipt): Promise<void> {

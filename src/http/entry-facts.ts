@@ -1,0 +1,58 @@
+import type { z } from "@hono/zod-openapi";
+import { limits } from "../base/limits.ts";
+import type { EntryRow } from "../things/entry-store.ts";
+import type { HttpDeps } from "./deps.ts";
+import { entryUrl } from "./entry-url.ts";
+import type { registrationSchema, versionsSchema } from "./things-schemas.ts";
+
+/** What the registry knows about an entry: registration, verification, provenance. */
+export async function registrationOf(
+  entry: EntryRow,
+  { entries, publicUrl }: Pick<HttpDeps, "entries" | "publicUrl">,
+): Promise<z.infer<typeof registrationSchema>> {
+  return {
+    id: entry.thingId,
+    href: entryUrl(publicUrl(), entry),
+    state: entry.state === "retracted" ? "retracted" : "active",
+    controller: entry.controller,
+    digest: entry.digest,
+    registration: {
+      created: entry.created.toISOString(),
+      modified: entry.modified.toISOString(),
+      ...(entry.expires === null ? {} : { expires: entry.expires.toISOString() }),
+      ...(entry.ttlSeconds === null ? {} : { ttl: entry.ttlSeconds }),
+    },
+    verification: {
+      verified: entry.verifiedAt !== null,
+      verificationMethod: entry.verificationMethod,
+      cryptosuite: entry.cryptosuite,
+      verifiedAt: entry.verifiedAt?.toISOString() ?? null,
+      created: entry.versionCreated,
+    },
+    provenance: { door: entry.door, origin: entry.origin },
+    equivocal: entry.equivocal,
+    repairs: entry.repairs ?? [],
+    alias: entry.controller === null ? await entries.aliasOf(entry.key) : null,
+  };
+}
+
+/** The history of an entry, newest version first. */
+export async function versionsOf(
+  entry: EntryRow,
+  { entries }: Pick<HttpDeps, "entries">,
+): Promise<z.infer<typeof versionsSchema>> {
+  const versions = await entries.listVersions(entry.key, limits.versionsPerEntryMax);
+  return {
+    id: entry.thingId,
+    versions: versions.map((version) => ({
+      digest: version.digest,
+      kind: version.kind,
+      current: version.id === entry.versionId,
+      created: version.versionCreated,
+      accepted: version.accepted.toISOString(),
+      verificationMethod: version.verificationMethod,
+      door: version.door,
+      origin: version.origin,
+    })),
+  };
+}
