@@ -38,6 +38,7 @@ export function createThreads(options: { threadsMax: number; memoryMbMax: number
       if (job === undefined) return;
       free.job = job;
       free.worker.ref();
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origins
       free.worker.postMessage(job.task);
     }
   }

@@ -70,7 +70,7 @@ function compile(text: string): Query {
     // The library adds an excerpt and an offset in its own form.
     const what = error.message.replace(/ \('.*':-?\d+\)$/s, "").replace("can't backup beyond start", "expected '$'");
     const at = token.index < 0 ? text.length : Math.min(token.index, text.length);
-    const place = at === text.length ? "at its end" : `at character ${[...text.slice(0, at)].length + 1}`;
+    const place = at === text.length ? "at its end" : `at character ${Array.from(text.slice(0, at)).length + 1}`;
     throw invalid(`is not a JSONPath query (RFC 9535): ${what}, ${place}`, error);
   }
 }
@@ -90,7 +90,7 @@ function checkDepth(text: string): void {
       depth += 1;
       if (depth > limits.jsonPathDepthMax) {
         throw invalid(
-          `is nested more than ${limits.jsonPathDepthMax} deep, at character ${[...text.slice(0, at)].length + 1}`,
+          `is nested more than ${limits.jsonPathDepthMax} deep, at character ${Array.from(text.slice(0, at)).length + 1}`,
         );
       }
     } else if (unit === "]" || unit === ")") {

@@ -2,9 +2,9 @@ import { jsonpath } from "json-p3";
 import { type Expression, isDescendant, type Segment } from "./compile.ts";
 import {
   elementOf,
-  existenceTerm,
   memberOf,
   nameTerm,
+  nonObjectTerm,
   objectTerm,
   type Path,
   type PathTerm,
@@ -86,8 +86,7 @@ function ofExpression(expression: Expression, path: Path, holds: boolean): Condi
 /** Whether `operand` is `literal`; with null, whether it is anything. */
 function ofComparison(operand: Expression, path: Path, literal: Literal | null): Condition {
   if (operand instanceof expressions.RelativeQuery) return ofSegments(operand.path.segments, path, literal);
-  const [argument] =
-    operand instanceof expressions.FunctionExtension && operand.name === "length" ? operand.args : [];
+  const [argument] = operand instanceof expressions.FunctionExtension && operand.name === "length" ? operand.args : [];
   return argument instanceof expressions.RelativeQuery ? ofSegments(argument.path.segments, path) : true;
 }
 
@@ -102,9 +101,9 @@ function ofSegments(segments: readonly Segment[], path: Path, literal: Literal |
   const [segment, ...rest] = segments;
   if (segment === undefined) {
     if (literal !== null) return { term: valueTerm(path, literal.value) };
-    return path === rootPath ? true : { term: existenceTerm(path) };
+    return existenceOf(path);
   }
-  const reached: Condition = path === rootPath ? true : { term: existenceTerm(path) };
+  const reached = existenceOf(path);
   if (isDescendant(segment)) return allOf([reached, ofNamesAnywhere(segments)]);
 
   const [selector, ...others] = segment.selectors;
@@ -123,6 +122,10 @@ function ofSegments(segments: readonly Segment[], path: Path, literal: Literal |
   const isSelected =
     selector instanceof selectors.FilterSelector ? ofExpression(selector.expression, elementOf(path), true) : true;
   return anyOf([allOf([inArray, isSelected]), { term: objectTerm(path) }]);
+}
+
+function existenceOf(path: Path): Condition {
+  return path === rootPath ? true : { any: [{ term: objectTerm(path) }, { term: nonObjectTerm(path) }] };
 }
 
 function ofName(path: Path, name: string, rest: readonly Segment[], literal: Literal | null): Condition {

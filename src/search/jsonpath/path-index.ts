@@ -58,19 +58,22 @@ export async function findCandidates(db: Queryable, page: CandidatePage): Promis
   if (tsquery === null) return null;
   const found = await rowsOf<{ key: string; thing_id: string }>(
     db,
-    // Materialized: the planner, which does not know how rare a term is, is to ask the index first.
+    // The planner knows neither how rare a term is nor that the journal's rest is short: it is to ask the index first,
+    // and then for one entry after the other.
     sql`with found as materialized (
           select key from ${searchPaths} where paths @@ ${tsquery}::tsquery
           union
           select entry_key from ${journal} where (xid, id) > (
             coalesce((select xid from ${consumers} where name = ${pathIndexer}), '0'::xid8),
             coalesce((select id from ${consumers} where name = ${pathIndexer}), 0)))
-        select encode(e.key, 'hex') as key, e.thing_id
-        from found join ${entries} e on e.key = found.key
-        where e.is_primary and e.state = 'active'
-          and (e.expires is null or e.expires > ${page.now.toISOString()})
-          and e.thing_id > ${page.after ?? ""}
-        order by e.thing_id limit ${page.limit}`,
+        select encode(found.key, 'hex') as key, listed.thing_id
+        from found cross join lateral (
+          select e.thing_id from ${entries} e
+          where e.key = found.key and e.is_primary and e.state = 'active'
+            and (e.expires is null or e.expires > ${page.now.toISOString()})
+          limit 1) listed
+        where listed.thing_id > ${page.after ?? ""}
+        order by listed.thing_id limit ${page.limit}`,
   );
   return found.map(({ key, thing_id }) => ({ key: key as EntryKey, thingId: thing_id as ThingId }));
 }

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { JsonObject, JsonValue } from "../../base/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../base/json.ts";
 
 /**
  * What is indexed of a document, each as a short hash: the paths in it, whether there is an object at a path, which
@@ -22,8 +22,8 @@ export function elementOf(path: Path): Path {
   return `${path}*`;
 }
 
-/** The term of every document that has something at `path`. */
-export function existenceTerm(path: Path): PathTerm {
+/** The term of every document that has an array, or a scalar, at `path`. */
+export function nonObjectTerm(path: Path): PathTerm {
   return termOf(`E${path}`);
 }
 
@@ -45,31 +45,24 @@ export function nameTerm(name: string): PathTerm {
 /** The terms of a document, each once. */
 export function pathTermsOf(document: JsonObject): PathTerm[] {
   const terms = new Set<PathTerm>();
-  const paths = new Set<Path>();
   const names = new Set<string>();
 
   function visit(value: JsonValue, path: Path): void {
-    if (!paths.has(path)) {
-      paths.add(path);
-      terms.add(existenceTerm(path));
-    }
-    if (typeof value !== "object" || value === null) {
-      terms.add(valueTerm(path, value));
-    } else if (Array.isArray(value)) {
-      for (const element of value) visit(element, elementOf(path));
-    } else {
+    if (isJsonObject(value)) {
       terms.add(objectTerm(path));
       for (const [name, member] of Object.entries(value)) {
-        if (!names.has(name)) {
-          names.add(name);
-          terms.add(nameTerm(name));
-        }
+        names.add(name);
         visit(member, memberOf(path, name));
       }
+      return;
     }
+    terms.add(nonObjectTerm(path));
+    if (!Array.isArray(value)) terms.add(valueTerm(path, value));
+    else for (const element of value) visit(element, elementOf(path));
   }
 
   visit(document, rootPath);
+  for (const name of names) terms.add(nameTerm(name));
   return [...terms];
 }
 

@@ -1,6 +1,14 @@
 import { jsonpath } from "json-p3";
 import type { JsonValue } from "../../base/json.ts";
-import { compileQuery, environment, type Expression, expressionsIn, isDescendant, type Query, subexpressions } from "./compile.ts";
+import {
+  compileQuery,
+  environment,
+  type Expression,
+  expressionsIn,
+  isDescendant,
+  type Query,
+  subexpressions,
+} from "./compile.ts";
 import { allOf, type Condition, conditionOfFilter, conditionOfSegments } from "./narrowing.ts";
 
 const { expressions, selectors } = jsonpath;
@@ -116,9 +124,7 @@ function isCheapFilter(filter: Expression): boolean {
     if (expression instanceof expressions.FilterQuery) return expression.path.singularQuery();
     if (!(expression instanceof expressions.InfixExpression)) return true;
     // Two values are compared deeply.
-    return !(
-      expression.left instanceof expressions.FilterQuery && expression.right instanceof expressions.FilterQuery
-    );
+    return !(expression.left instanceof expressions.FilterQuery && expression.right instanceof expressions.FilterQuery);
   });
 }
 
