@@ -66,7 +66,8 @@ export function createJsonPathSearch(deps: {
     const deadline = performance.now() + settings.msMax;
     const now = clock.now();
     const results: string[] = [];
-    let characters = 2;
+    // The opening bracket; a comma or the closing one comes after each node.
+    let characters = 1;
     let pages = 0;
 
     /** Evaluates the query, or a part of it, on a page of documents. */

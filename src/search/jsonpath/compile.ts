@@ -68,7 +68,9 @@ function compile(text: string): Query {
     if (!(error instanceof jsonpath.JSONPathError)) throw error;
     const { token } = error;
     // The library adds an excerpt and an offset in its own form.
-    const what = error.message.replace(/ \('.*':-?\d+\)$/s, "").replace("can't backup beyond start", "expected '$'");
+    const what = error.message
+      .replace(/ \('.*':-?\d+\)$/s, "")
+      .replace("can't backup beyond start", () => "expected '$'");
     const at = token.index < 0 ? text.length : Math.min(token.index, text.length);
     const place = at === text.length ? "at its end" : `at character ${Array.from(text.slice(0, at)).length + 1}`;
     throw invalid(`is not a JSONPath query (RFC 9535): ${what}, ${place}`, error);
