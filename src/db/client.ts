@@ -2,7 +2,6 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { PGlite } from "@electric-sql/pglite";
-import { pg_trgm } from "@electric-sql/pglite/contrib/pg_trgm";
 import { type SQL, sql } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import { drizzle as drizzlePglite } from "drizzle-orm/pglite";
@@ -106,7 +105,6 @@ async function openPglite(dataDir: string | undefined): Promise<Database> {
   try {
     const client = await PGlite.create({
       ...(directory === undefined ? {} : { dataDir: directory }),
-      extensions: { pg_trgm },
       // A third of the memory, and faster to reopen, than with PGlite's own settings.
       postgresqlconf: ["shared_buffers=16MB", "wal_buffers=1MB"],
     });
