@@ -14,6 +14,7 @@ import type { Config } from "./config.ts";
 import { type Database, type DatabaseOptions, openDatabase, pingDatabase } from "./db/client.ts";
 import { establishEpoch, type JournalPosition } from "./db/journal.ts";
 import { createApp } from "./http/app.ts";
+import { answerBrokenRequests } from "./http/broken-requests.ts";
 import { createEventStreams, type EventSettings } from "./http/events/event-streams.ts";
 import { createJsonPathSearch } from "./http/jsonpath/jsonpath-search.ts";
 import { loadRegistryKey, registryDidDocument } from "./identity/registry-identity.ts";
@@ -177,6 +178,7 @@ async function listen(app: OpenAPIHono, host: string, port: number): Promise<{ s
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
   const server = serve({ fetch: app.fetch, hostname: host, port }, resolve);
   server.once("error", reject);
+  answerBrokenRequests(server);
   // A client that sends its request byte by byte must not hold a connection for long.
   if ("requestTimeout" in server) server.requestTimeout = 30_000;
   const bound = await promise;

@@ -5,6 +5,7 @@
  * it. Only doors turn a Problem into a wire form.
  */
 export const problemTypes = {
+  "malformed-request": { status: 400, title: "The request is not HTTP as it should be" },
   "invalid-json": { status: 400, title: "The body is not acceptable JSON" },
   "invalid-thing-description": { status: 400, title: "The Thing Description is not valid" },
   "invalid-tombstone": { status: 400, title: "The Tombstone is not valid" },
@@ -25,9 +26,11 @@ export const problemTypes = {
   conflict: { status: 409, title: "The entry was changed by somebody else meanwhile" },
   gone: { status: 410, title: "The thing was retracted by its controller" },
   "precondition-failed": { status: 412, title: "The precondition of the request does not hold" },
+  "request-timeout": { status: 408, title: "The request took too long to arrive" },
   "document-too-large": { status: 413, title: "The document is too large" },
   "query-too-long": { status: 414, title: "The query string is too long" },
   "unsupported-media-type": { status: 415, title: "The media type of the body is not supported" },
+  "headers-too-large": { status: 431, title: "The header fields, or the address, are too large" },
   "too-many-requests": { status: 429, title: "Too many requests" },
   "internal-error": { status: 500, title: "Something went wrong on our side" },
   "not-implemented": { status: 501, title: "This registry does not implement the request" },

@@ -8,6 +8,8 @@ import { Problem, problemTypes } from "../base/problem.ts";
 /** What `type` URIs start with; the rest is the problem's name. The same in every registry, so that clients can compare. */
 const typeBase = "urn:thingstead:problem:";
 
+export const problemMediaType = "application/problem+json; charset=utf-8";
+
 /** Problem details (RFC 9457) with the extension of WoT Discovery §7.3.2.1.6. */
 export const problemSchema = z
   .object({
@@ -53,7 +55,20 @@ export function respondToError(error: Error, c: Context): Response {
 }
 
 export function problemResponse(problem: Problem, headers: Record<string, string> = {}): Response {
-  const body = {
+  return new Response(problemBody(problem), {
+    status: problem.status,
+    headers: {
+      "content-type": problemMediaType,
+      ...(problem.retryAfterSeconds === undefined ? {} : { "retry-after": String(problem.retryAfterSeconds) }),
+      ...(problem.type === "token-required" ? { "www-authenticate": 'Bearer realm="thingstead"' } : {}),
+      ...headers,
+    },
+  });
+}
+
+/** The problem details object of a problem, as it is sent. */
+export function problemBody(problem: Problem): string {
+  return JSON.stringify({
     type: typeBase + problem.type,
     title: problem.title,
     status: problem.status,
@@ -61,15 +76,6 @@ export function problemResponse(problem: Problem, headers: Record<string, string
     retry: problem.retry,
     ...(problem.validationErrors === undefined ? {} : { validationErrors: problem.validationErrors }),
     ...problem.extensions,
-  };
-  return new Response(JSON.stringify(body), {
-    status: problem.status,
-    headers: {
-      "content-type": "application/problem+json; charset=utf-8",
-      ...(problem.retryAfterSeconds === undefined ? {} : { "retry-after": String(problem.retryAfterSeconds) }),
-      ...(problem.type === "token-required" ? { "www-authenticate": 'Bearer realm="thingstead"' } : {}),
-      ...headers,
-    },
   });
 }
 

@@ -16,7 +16,8 @@ const checked = assertions.filter((assertion) => checkOf(assertion) !== null);
 
 describe("WoT Discovery", () => {
   test.each(checked)("$id ($level)", async (assertion) => {
-    expect(await judge(assertion, world)).not.toMatchObject({ status: "fail" });
+    const { status, comment } = await judge(assertion, world);
+    expect(status === "fail" ? comment : "").toBe("");
   });
 });
 

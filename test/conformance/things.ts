@@ -40,6 +40,7 @@ const failures: [method: string, path: string, headers: Record<string, string>, 
     ["GET", "/search/jsonpath?query=none", {}, null, 400],
     ["GET", "/.well-known/wot", { accept: "text/turtle" }, null, 406],
     ["GET", "/nowhere", {}, null, 404],
+    ["GET", "/things", { "x-filler": "x".repeat(20_000) }, null, 431],
     ["GET", `/search?q=${"x".repeat(5_000)}`, {}, null, 414],
   ];
 
