@@ -77,7 +77,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     const candidate = watch.time("validate", () => validate(draft));
     const attested = await watch.timeAsync("attest", () => attest(candidate, deps));
     const permitted = authorize(attested, deps.mode, clock.now());
-    return watch.timeAsync("store", () => store(permitted, db.orm, clock.now()));
+    return watch.timeAsync("store", () => store(permitted, { db: db.orm, entries: reader }, clock.now()));
   }
 
   /** A path that holds no URI can only name an alias. */
@@ -156,7 +156,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
         watch.timeAsync("store", () =>
           removeEntry(
             { ...request, mayRemoveUnsigned: mayRemoveUnsigned(deps.mode, request.evidence) },
-            db.orm,
+            { db: db.orm, entries: reader },
             clock.now(),
           ),
         ),

@@ -3,10 +3,17 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { Queryable } from "../db/client.ts";
 import { appendToJournal, type JournalPosition, type NewJournalRow } from "../db/journal.ts";
-import { type CurrentEntry, type EntryRow, isExpired } from "../things/entry-store.ts";
+import { type CurrentEntry, type EntryReader, type EntryRow, isExpired } from "../things/entry-store.ts";
 import { createEntryWriter, type EntryWriter, type NewVersion } from "../things/entry-writer.ts";
 import { checkPrecondition, type Decision, decide, signedEntry } from "./decide.ts";
 import type { Door, Evidence, Outcome, Permitted, Precondition, Receipt } from "./stages.ts";
+
+/** Where entries are. */
+export interface Place {
+  db: Queryable;
+  /** Reads from `db`; made once, since its hottest queries are prepared. */
+  entries: EntryReader;
+}
 
 /** How often a decision is made anew because another writer was faster. */
 const attemptsMax = 100;
@@ -16,16 +23,16 @@ const attemptsMax = 100;
  * still the same; whoever comes second decides anew on what the first one left. Throws what `decide` throws, and
  * `conflict` where the entry never stands still.
  */
-export function store(permitted: Permitted, db: Queryable, now: Date): Promise<Receipt> {
-  return untilUncontested(permitted.attested.candidate.thingId, () => storeOnce(permitted, db, now));
+export function store(permitted: Permitted, place: Place, now: Date): Promise<Receipt> {
+  return untilUncontested(permitted.attested.candidate.thingId, () => storeOnce(permitted, place, now));
 }
 
 /** One attempt; null if another writer was faster. */
-async function storeOnce(permitted: Permitted, db: Queryable, now: Date): Promise<Receipt | null> {
+async function storeOnce(permitted: Permitted, { db, entries }: Place, now: Date): Promise<Receipt | null> {
   const { attested } = permitted;
   const { candidate } = attested;
   // A minted id is known to nobody else, so there is nothing to read.
-  const rows = candidate.minted ? [] : await createEntryWriter(db).rowsOfThing(candidate.thingId);
+  const rows = candidate.minted ? [] : await entries.findAllOfThing(candidate.thingId);
   const decision = decide(attested, rows, now);
 
   switch (decision.action) {
@@ -137,12 +144,12 @@ export interface Removal {
  * may do, since only its controller can retract it everywhere (design §3.6). Throws `not-found`, `gone`,
  * `token-required`, `signed-entry` or `precondition-failed`.
  */
-export function removeEntry(removal: Removal, db: Queryable, now: Date): Promise<Receipt> {
-  return untilUncontested(removal.thingId, () => removeOnce(removal, db, now));
+export function removeEntry(removal: Removal, place: Place, now: Date): Promise<Receipt> {
+  return untilUncontested(removal.thingId, () => removeOnce(removal, place, now));
 }
 
-async function removeOnce(removal: Removal, db: Queryable, now: Date): Promise<Receipt | null> {
-  const entry = (await createEntryWriter(db).rowsOfThing(removal.thingId)).find((row) => row.isPrimary);
+async function removeOnce(removal: Removal, { db, entries }: Place, now: Date): Promise<Receipt | null> {
+  const entry = (await entries.findAllOfThing(removal.thingId)).find((row) => row.isPrimary);
   if (entry === undefined || !isVisible(entry, now)) {
     throw new Problem("not-found", `There is no entry ${removal.thingId}.`);
   }

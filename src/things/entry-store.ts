@@ -67,7 +67,7 @@ function listed(now: Date) {
   return and(entries.isPrimary, eq(entries.state, "active"), or(isNull(entries.expires), gt(entries.expires, now)));
 }
 
-/** Reads entries. Everything but `listExpired` hides what is unlisted or expired; retracted entries come with their tombstone. */
+/** Reads entries. Everything but `findAllOfThing`, `readFacts` and `listExpired` hides what is unlisted or expired; retracted entries come with their tombstone. */
 export function createEntryReader(db: Queryable) {
   const visible = and(
     inArray(entries.state, ["active", "retracted"]),
@@ -82,7 +82,18 @@ export function createEntryReader(db: Queryable) {
     .where(and(eq(entries.thingId, sql.placeholder("thingId")), entries.isPrimary, visible))
     .prepare("primary_entry_by_id");
 
+  const ofThing = db
+    .select()
+    .from(entries)
+    .where(eq(entries.thingId, sql.placeholder("thingId")))
+    .prepare("entries_of_thing");
+
   return {
+    /** All rows of `thingId`, whatever their controller and state: what a write decides on. */
+    async findAllOfThing(thingId: ThingId): Promise<EntryRow[]> {
+      return ofThing.execute({ thingId });
+    },
+
     /** The entry that `thingId` names here: that of the first controller which registered it. */
     async findPrimary(thingId: string, now: Date): Promise<StoredEntry | null> {
       const [found] = await primaryById.execute({ thingId, now: now.toISOString() });

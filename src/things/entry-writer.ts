@@ -1,6 +1,6 @@
 import { and, desc, eq, getTableColumns, isNull, lt, ne, notInArray, type SQL, sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
-import type { Digest, EntryKey, ThingId } from "../base/ids.ts";
+import type { Digest, EntryKey } from "../base/ids.ts";
 import { type Queryable, rowsOf } from "../db/client.ts";
 import type { JournalPosition, NewJournalRow } from "../db/journal.ts";
 import { aliases, entries, journal, versions } from "../db/schema/index.ts";
@@ -25,11 +25,6 @@ export function createEntryWriter(db: Queryable) {
     );
 
   return {
-    /** All rows of `thingId`, whatever their controller and state. */
-    async rowsOfThing(thingId: ThingId): Promise<EntryRow[]> {
-      return db.select().from(entries).where(eq(entries.thingId, thingId));
-    },
-
     /**
      * Writes a version, makes it the current one of its entry and journals the change: one statement, and so one
      * transaction without a second trip to the database. `known` is null for a new entry. Returns null where the entry
