@@ -12,7 +12,7 @@ import {
 /** Milliseconds between two looks at the journal when nobody says that there is news. */
 const pollMs = 500;
 /** Milliseconds in which more rows may come together, where nobody waits: one large batch costs less than many small. */
-const gatherMs = 50;
+const gatherMs = 200;
 /** Milliseconds before a failed batch is tried again: doubled each time, up to the second number. */
 const backoffMs = { first: 100, max: 30_000 };
 
