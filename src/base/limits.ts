@@ -79,8 +79,10 @@ export const limits = {
   jsonPathBytesMax: 1024,
   /** Nesting of brackets and parentheses in a JSONPath query. */
   jsonPathDepthMax: 32,
-  /** Milliseconds that one JSONPath search may take in all. */
-  jsonPathMsMax: 2_000,
+  /** Milliseconds that one JSONPath search may take in all; reading 100,000 things takes some seconds. */
+  jsonPathMsMax: 10_000,
+  /** Milliseconds that its evaluation on some documents may take, or on all of them if it needs them at once. */
+  jsonPathPageMsMax: 2_000,
   /** Characters of JSON in the answer to one JSONPath search. */
   jsonPathResultCharactersMax: 16 * 1024 * 1024,
   /** Characters of all the documents together that a JSONPath query sees which needs them all at once. */

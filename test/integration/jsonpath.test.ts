@@ -391,7 +391,7 @@ describe("a costly query", () => {
         type: "urn:thingstead:problem:query-too-costly",
         retry: "never",
       });
-      expect(performance.now() - started).toBeLessThan(limits.jsonPathMsMax + 1_500);
+      expect(performance.now() - started).toBeLessThan(limits.jsonPathPageMsMax + 1_500);
       expect(await find(registry, "$[0].id"), "and the next one is answered").toEqual(["urn:example:0"]);
     },
   );
@@ -449,6 +449,8 @@ describe("a costly query", () => {
       expect(await enough.find("$[-1].id")).toBe(whole);
       await using tooFew = searchIn(stored, { wholeCharactersMax: characters - 1 });
       await expect(tooFew.find("$[-1].id")).rejects.toMatchObject({ type: "query-too-costly", retry: "never" });
+      await using noPageTime = searchIn(stored, { pageMsMax: 1 });
+      await expect(noPageTime.find("$..id")).rejects.toMatchObject({ type: "query-too-costly" });
       await using noTime = searchIn(stored, { msMax: 0 });
       await expect(noTime.find("$[*].id")).rejects.toMatchObject({ type: "query-too-costly" });
     }

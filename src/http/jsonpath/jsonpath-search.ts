@@ -31,6 +31,7 @@ export interface JsonPathSearch {
 /** What may differ from the limits. */
 export interface JsonPathSettings {
   msMax: number;
+  pageMsMax: number;
   resultCharactersMax: number;
   wholeCharactersMax: number;
   searchesMax: number;
@@ -50,6 +51,7 @@ export function createJsonPathSearch(deps: {
   const { db, entries, clock } = deps;
   const settings: JsonPathSettings = {
     msMax: limits.jsonPathMsMax,
+    pageMsMax: limits.jsonPathPageMsMax,
     resultCharactersMax: limits.jsonPathResultCharactersMax,
     wholeCharactersMax: limits.jsonPathWholeCharactersMax,
     searchesMax: limits.jsonPathSearchesMax,
@@ -79,7 +81,7 @@ export function createJsonPathSearch(deps: {
       // Most searches have one small page, and need not wait for those that keep the threads busy.
       const isInline = isCheap && pages === 0 && lengthOf(page) <= inlineCharactersMax;
       pages += 1;
-      const outcome = isInline ? evaluate(task) : await threads.run(task, msLeft);
+      const outcome = isInline ? evaluate(task) : await threads.run(task, Math.min(msLeft, settings.pageMsMax));
       const json = resultOf(outcome);
       if (json === "") return;
       characters += json.length + 1;
@@ -177,14 +179,14 @@ export function createJsonPathSearch(deps: {
       case "turn":
         throw new Problem("query-too-costly", "query: other costly queries are being evaluated; try again.", {
           retry: "later",
-          retryAfterSeconds: Math.ceil(settings.msMax / 1_000),
+          retryAfterSeconds: Math.ceil(settings.pageMsMax / 1_000),
         });
     }
   }
 
   function takesTooLong(): Problem {
     return tooCostly(
-      `query: it takes more than ${settings.msMax} ms. Name what a thing must have in a filter of the first segment, ` +
+      `query: it takes more than ${settings.msMax} ms, or ${settings.pageMsMax} ms on a few things. Name what a thing must have in a filter of the first segment, ` +
         "such as $[?@.title=='Lamp'], and use fewer \"..\" and wildcards.",
     );
   }
