@@ -391,7 +391,7 @@ describe("a costly query", () => {
         type: "urn:thingstead:problem:query-too-costly",
         retry: "never",
       });
-      expect(performance.now() - started).toBeLessThan(limits.jsonPathPageMsMax + 1_500);
+      expect(performance.now() - started).toBeLessThan(limits.jsonPathPageMsMax + 8_000);
       expect(await find(registry, "$[0].id"), "and the next one is answered").toEqual(["urn:example:0"]);
     },
   );
