@@ -119,8 +119,8 @@ async function benchJsonPath(bench: Bench): Promise<void> {
   };
   const rows: Record<string, Figures> = {};
   for (const [name, query] of Object.entries(queries)) {
-    const load = (): Load => ({ method: "GET", path: `/search/jsonpath?query=${encodeURIComponent(query())}` });
-    rows[name] = await measured(bench.registry, load, 1);
+    const next = (): Load => ({ method: "GET", path: `/search/jsonpath?query=${encodeURIComponent(query())}` });
+    rows[name] = await measured(bench.registry, next, 1);
   }
   report("JSONPath, one client at a time", rows);
 }

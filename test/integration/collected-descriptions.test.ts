@@ -93,4 +93,33 @@ describe.each(sets)("%s", (_, descriptions) => {
       expect(missed).toEqual([]);
     },
   );
+
+  test.skipIf(descriptions.length === 0)("go through all of the directory API unsigned", async () => {
+    await using open = await startTestService({ admission: "open" });
+    const headers = { "content-type": "application/td+json" };
+    for (const [index, { name, td }] of descriptions.entries()) {
+      const known = { ...td, id: `https://things.example/${index}/a b?ü`.replaceAll(" ", "%20") };
+      const { id: _, ...anonymous } = td;
+      const path = thingPath(known.id);
+      const send = (method: string, to: string, body?: object, type = headers["content-type"]) =>
+        open.request(to, {
+          method,
+          ...(body === undefined ? {} : { headers: { "content-type": type }, body: JSON.stringify(body) }),
+        });
+
+      expect((await send("PUT", path, known)).status, name).toBe(201);
+      expect(await (await open.request(path)).json(), name).toMatchObject({ ...known, "@context": expect.anything() });
+      expect((await send("PUT", path, { ...known, title: "Renamed" })).status, name).toBe(204);
+      expect((await send("PATCH", path, { title: "Patched" }, "application/merge-patch+json")).status, name).toBe(204);
+
+      const posted = await send("POST", "/things", anonymous);
+      expect(posted.status, name).toBe(201);
+      const location = new URL(posted.headers.get("location") ?? "").pathname;
+      const query = encodeURIComponent(`$[?@.title=='Patched'].id`);
+      expect(await (await open.request(`/search/jsonpath?query=${query}`)).json(), name).toEqual([known.id]);
+      expect((await (await open.request("/things?ids=only")).json()) as string[], name).toHaveLength(2);
+      for (const entry of [path, location]) expect((await send("DELETE", entry)).status, name).toBe(204);
+    }
+    expect(await (await open.request("/things")).json()).toEqual([]);
+  });
 });
