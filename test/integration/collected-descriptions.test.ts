@@ -99,7 +99,7 @@ describe.each(sets)("%s", (_, descriptions) => {
     const headers = { "content-type": "application/td+json" };
     for (const [index, { name, td }] of descriptions.entries()) {
       const known = { ...td, id: `https://things.example/${index}/a b?ü`.replaceAll(" ", "%20") };
-      const { id: _, ...anonymous } = td;
+      const { id: _id, ...anonymous } = td;
       const path = thingPath(known.id);
       const send = (method: string, to: string, body?: object, type = headers["content-type"]) =>
         open.request(to, {
