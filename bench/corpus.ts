@@ -1,17 +1,7 @@
 import type { JsonObject } from "../src/base/json.ts";
 import { generateSigningKey, loadSigningKey } from "../src/identity/keys.ts";
 import { signDocument } from "../src/identity/sign.ts";
-
-/** Pseudo-random numbers in [0, 1) from a seed (mulberry32): the same corpus on every machine. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+import { seededRandom } from "../test/support/random.ts";
 
 const verbs =
   "get set list find create update delete send fetch read write start stop reset convert translate analyze summarize book cancel order track plan rank match merge split export import verify sign encrypt monitor measure schedule notify render classify extract index".split(

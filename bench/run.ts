@@ -6,7 +6,8 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
-import { createSigner, seededRandom, syntheticTd } from "./corpus.ts";
+import { seededRandom } from "../test/support/random.ts";
+import { createSigner, syntheticTd } from "./corpus.ts";
 import { type Figures, type Load, measureHttp } from "./load.ts";
 
 /**
