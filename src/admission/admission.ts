@@ -10,11 +10,19 @@ import { isUri } from "../things/description.ts";
 import { createEntryReader, etagOfEntry } from "../things/entry-store.ts";
 import { mergePatch } from "../things/merge-patch.ts";
 import { attest } from "./attest.ts";
-import { type AdmissionMode, authorize, mayRemoveUnsigned } from "./authorize.ts";
+import { type AdmissionMode, authorize } from "./authorize.ts";
 import { signedEntry } from "./decide.ts";
 import { parse, validate } from "./intake.ts";
-import type { Door, Evidence, Outcome, Precondition, Receipt, Submission } from "./stages.ts";
-import { removeEntry, store } from "./store.ts";
+import {
+  type Act,
+  chooseVisibility,
+  removeEntry,
+  type Renewal,
+  renewEntry,
+  type VisibilityChoice,
+} from "./registration.ts";
+import type { Door, Outcome, Receipt, Submission } from "./stages.ts";
+import { store } from "./store.ts";
 
 /** How often a merge patch is applied anew when others change the entry meanwhile. */
 const patchAttemptsMax = 5;
@@ -33,24 +41,13 @@ export interface AdmissionDeps {
 /** One admission, as it is logged and counted. */
 export interface AdmissionRecord {
   door: Door;
-  intent: "publish" | "patch" | "remove";
+  intent: "publish" | "patch" | "remove" | "renew" | "visibility";
   outcome: Outcome | Problem["type"];
   milliseconds: Record<string, number>;
 }
 
-export interface PatchRequest {
-  door: Door;
-  evidence: Evidence;
-  thingId: ThingId;
+export interface PatchRequest extends Act {
   patch: Uint8Array;
-  precondition?: Precondition;
-}
-
-export interface RemoveRequest {
-  door: Door;
-  evidence: Evidence;
-  thingId: ThingId;
-  precondition?: Precondition;
 }
 
 /**
@@ -62,14 +59,19 @@ export interface Admission {
   publish(submission: Omit<Submission, "knownAs">): Promise<Receipt>;
   /** Applies a JSON Merge Patch (RFC 7396) to an unsigned entry. */
   patch(request: PatchRequest): Promise<Receipt>;
-  /** Deletes an unsigned entry, or unlists a signed one for the operator. */
-  remove(request: RemoveRequest): Promise<Receipt>;
+  /** Deletes an unsigned entry, or unlists a signed one for its controller or an operator. */
+  remove(act: Act): Promise<Receipt>;
+  /** Lists an entry for its ttl from now on. */
+  renew(renewal: Renewal): Promise<Receipt>;
+  /** Lets a controller choose who finds an entry. */
+  chooseVisibility(choice: VisibilityChoice): Promise<Receipt>;
 }
 
 export function createAdmission(deps: AdmissionDeps): Admission {
   const { db, clock } = deps;
   const log = loggerOf("admission");
   const reader = createEntryReader(db.orm);
+  const place = { db: db.orm, entries: reader };
 
   async function runRiver(submission: Omit<Submission, "knownAs">, watch: Stopwatch): Promise<Receipt> {
     const known = await knownUnderAlias(submission.target);
@@ -77,7 +79,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     const candidate = watch.time("validate", () => validate(draft));
     const attested = await watch.timeAsync("attest", () => attest(candidate, deps));
     const permitted = authorize(attested, deps.mode, clock.now());
-    return watch.timeAsync("store", () => store(permitted, { db: db.orm, entries: reader }, clock.now()));
+    return watch.timeAsync("store", () => store(permitted, place, clock.now()));
   }
 
   /** A path that holds no URI can only name an alias. */
@@ -151,15 +153,19 @@ export function createAdmission(deps: AdmissionDeps): Admission {
         }
       }),
 
-    remove: (request) =>
-      observed(request.door, "remove", (watch) =>
-        watch.timeAsync("store", () =>
-          removeEntry(
-            { ...request, mayRemoveUnsigned: mayRemoveUnsigned(deps.mode, request.evidence) },
-            { db: db.orm, entries: reader },
-            clock.now(),
-          ),
-        ),
+    remove: (act) =>
+      observed(act.door, "remove", (watch) =>
+        watch.timeAsync("store", () => removeEntry(act, place, deps.mode, clock.now())),
+      ),
+
+    renew: (renewal) =>
+      observed(renewal.door, "renew", (watch) =>
+        watch.timeAsync("store", () => renewEntry(renewal, place, deps.mode, clock.now())),
+      ),
+
+    chooseVisibility: (choice) =>
+      observed(choice.door, "visibility", (watch) =>
+        watch.timeAsync("store", () => chooseVisibility(choice, place, deps.mode, clock.now())),
       ),
   };
 }

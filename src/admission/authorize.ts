@@ -1,17 +1,43 @@
 import { Problem } from "../base/problem.ts";
-import type { Attested, Candidate, Door, Evidence, Permitted } from "./stages.ts";
+import {
+  type Attested,
+  type Candidate,
+  type Door,
+  type Evidence,
+  type Permitted,
+  type TokenScope,
+  tokenScopes,
+} from "./stages.ts";
 
 /** Who may write (design "ADMISSION"). */
 export type AdmissionMode = "signed" | "open" | "token";
 
-/** In `token` mode, refuses whoever carries no token; before any work is done for them. */
-export function requirePass(mode: AdmissionMode, evidence: Evidence): void {
-  if (mode === "token" && evidence.kind !== "token") {
-    throw new Problem(
-      "token-required",
-      "This registry accepts writes only with an API token: send it as `Authorization: Bearer <token>`.",
-    );
+/** Whether a token that came along allows what `scope` does. Pure. */
+export function allows(evidence: Evidence, scope: TokenScope): boolean {
+  return evidence.token !== null && tokenScopes.indexOf(evidence.token) >= tokenScopes.indexOf(scope);
+}
+
+/**
+ * Refuses whoever carries no token that allows `scope`. Throws `token-required` without one, `insufficient-scope` with
+ * one that allows less.
+ */
+export function requireScope(evidence: Evidence, scope: TokenScope, purpose: string): void {
+  if (allows(evidence, scope)) return;
+  if (evidence.token === null) {
+    throw new Problem("token-required", `${purpose} needs an API token: send it as \`Authorization: Bearer <token>\`.`);
   }
+  throw new Problem(
+    "insufficient-scope",
+    `${purpose} needs a token of the scope ${scope}; this one has ${evidence.token}.`,
+    {
+      extensions: { required: scope },
+    },
+  );
+}
+
+/** In `token` mode, refuses whoever carries no token for writing; before any work is done for them. */
+export function requirePass(mode: AdmissionMode, evidence: Evidence): void {
+  if (mode === "token") requireScope(evidence, "write", "Writing to this registry");
 }
 
 /** Whether the mode lets this document in at `now`, whoever's entry it may touch. Pure. */
@@ -47,9 +73,9 @@ function expiryOf(candidate: Candidate, now: Date): Date | null {
   return expires;
 }
 
-/** Whether somebody with this evidence may remove an entry that nobody signed. Pure. */
-export function mayRemoveUnsigned(mode: AdmissionMode, evidence: Evidence): boolean {
-  return mode === "open" || evidence.kind === "token";
+/** Whether somebody with this evidence may remove or renew an entry that nobody signed. Pure. */
+export function mayChangeUnsigned(mode: AdmissionMode, evidence: Evidence): boolean {
+  return mode === "open" || allows(evidence, "write");
 }
 
 /** Doors by which a document of another controller may stand beside the first one's, under the same thing id. */

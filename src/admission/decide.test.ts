@@ -4,7 +4,7 @@ import { type Did, digestOf, entryKeyOf, etagOf, type ThingId } from "../base/id
 import { Problem } from "../base/problem.ts";
 import type { EntryRow } from "../things/entry-store.ts";
 import { checkPrecondition, decide, type Decision } from "./decide.ts";
-import type { Attested, Door, Evidence, Precondition } from "./stages.ts";
+import { type Attested, type Door, type Evidence, noEvidence, type Precondition } from "./stages.ts";
 
 const thingId = "urn:example:thing" as ThingId;
 const alice = "did:key:alice" as Did;
@@ -22,7 +22,7 @@ interface Document {
 }
 
 function attested(document: Document): Attested {
-  const { text, controller, created, kind = "description", door = "http", evidence = { kind: "none" } } = document;
+  const { text, controller, created, kind = "description", door = "http", evidence = noEvidence } = document;
   return {
     stage: "attested",
     controller,
@@ -70,6 +70,8 @@ function row(document: Document, change: Partial<EntryRow> = {}): EntryRow {
     controller: document.controller,
     isPrimary: true,
     state: document.kind === "tombstone" ? "retracted" : "active",
+    unlistedBy: null,
+    visibility: "public",
     versionId: 1,
     versionCount: 1,
     digest: digestOf(document.text),
@@ -85,6 +87,7 @@ function row(document: Document, change: Partial<EntryRow> = {}): EntryRow {
     verificationMethod: null,
     cryptosuite: null,
     verifiedAt: null,
+    proofExpires: null,
     repairs: null,
     ...change,
   };
@@ -201,13 +204,38 @@ describe("versions of one controller", () => {
     expect(decide(attested(first), [row(first)], now)).toMatchObject({ action: "keep" });
   });
 
-  test("an unlisted entry takes no new description, but a tombstone, and anything from the operator", () => {
-    const rows = [row(first, { state: "unlisted" })];
+  test("an entry that the operator unlisted takes no new description, but a tombstone, and anything from the operator", () => {
+    const rows = [row(first, { state: "unlisted", unlistedBy: "operator" })];
     expect(problemOf(() => decide(attested(second), rows, now))).toBe("entry-unlisted");
     expect(decide(attested({ ...second, kind: "tombstone" }), rows, now)).toMatchObject({ action: "update" });
-    const byOperator: Document = { ...second, evidence: { kind: "token" } };
+    const byOperator: Document = { ...second, evidence: { token: "admin", signer: null } };
     expect(decide(attested(byOperator), rows, now)).toMatchObject({ action: "update" });
-    expect(decide(attested({ ...first, evidence: { kind: "token" } }), rows, now)).toMatchObject({ action: "relist" });
+    expect(decide(attested({ ...first, evidence: { token: "admin", signer: null } }), rows, now)).toMatchObject({
+      action: "relist",
+    });
+  });
+
+  test("the operator's unlisting holds against the controller's signature, and against a token for writing", () => {
+    const rows = [row(first, { state: "unlisted", unlistedBy: "operator" })];
+    for (const evidence of [
+      { token: null, signer: alice },
+      { token: "write", signer: null },
+    ] as const) {
+      expect(problemOf(() => decide(attested({ ...first, evidence }), rows, now))).toBe("entry-unlisted");
+      expect(problemOf(() => decide(attested({ ...second, evidence }), rows, now))).toBe("entry-unlisted");
+    }
+  });
+
+  test("an entry that its controller unlisted comes back by a new version, or by its controller's request", () => {
+    const rows = [row(first, { state: "unlisted", unlistedBy: "controller" })];
+    expect(problemOf(() => decide(attested(first), rows, now))).toBe("entry-unlisted");
+    const byOperator: Document = { ...first, evidence: { token: "admin", signer: null } };
+    expect(problemOf(() => decide(attested(byOperator), rows, now))).toBe("entry-unlisted");
+    const byStranger: Document = { ...first, evidence: { token: null, signer: bob } };
+    expect(problemOf(() => decide(attested(byStranger), rows, now))).toBe("entry-unlisted");
+    const byController: Document = { ...first, evidence: { token: null, signer: alice } };
+    expect(decide(attested(byController), rows, now)).toMatchObject({ action: "relist" });
+    expect(decide(attested(second), rows, now)).toMatchObject({ action: "update", revived: true });
   });
 });
 

@@ -1,8 +1,8 @@
 import type { Etag } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { type EntryRow, etagOfEntry, isExpired } from "../things/entry-store.ts";
-import { keepsApart } from "./authorize.ts";
-import type { Attested, Precondition } from "./stages.ts";
+import { allows, keepsApart } from "./authorize.ts";
+import type { Attested, Evidence, Precondition } from "./stages.ts";
 
 /** What the store has to write. */
 export type Decision =
@@ -59,15 +59,15 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
   // Not the digest of the bytes: anybody can write the same signed content with other white space, and make another
   // document of it, but only the controller can make another version.
   const versionDigest = verification.signedDigest;
-  const byOperator = candidate.submission.evidence.kind === "token";
+  const mayRelist = mayBringBack(own, candidate.submission.evidence);
 
   const sameInstant = verification.created === own.versionCreated;
   if (sameInstant && versionDigest === own.versionDigest) {
     // Whoever holds a document may send it; only its controller can say that it still counts.
     if (own.state !== "retracted" && isGone(own, now)) throw expiredVersion(own);
     if (own.state !== "unlisted") return { action: "keep", entry: own };
-    if (byOperator) return { action: "relist", entry: own };
-    throw unlistedEntry();
+    if (mayRelist) return { action: "relist", entry: own };
+    throw unlistedEntry(own);
   }
   if (verification.created < own.versionCreated) {
     throw new Problem(
@@ -77,9 +77,9 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
     );
   }
   if (sameInstant && versionDigest < own.versionDigest) return { action: "evidence", entry: own };
-  if (own.state === "unlisted" && !byOperator && candidate.kind === "description") {
-    throw unlistedEntry();
-  }
+  // What its controller has taken out, a new version by the same controller brings back.
+  const staysOut = own.state === "unlisted" && own.unlistedBy !== "controller" && !mayRelist;
+  if (staysOut && candidate.kind === "description") throw unlistedEntry(own);
   return {
     action: "update",
     entry: own,
@@ -94,10 +94,20 @@ function isGone(entry: EntryRow, now: Date): boolean {
   return entry.state === "expired" || isExpired(entry, now);
 }
 
-function unlistedEntry(): Problem {
+/** Whether who took the entry out of this registry stands behind the request: nobody else brings it back. */
+function mayBringBack(entry: EntryRow, evidence: Evidence): boolean {
+  return entry.unlistedBy === "controller"
+    ? evidence.signer !== null && evidence.signer === entry.controller
+    : allows(evidence, "admin");
+}
+
+/** The refusal of what would bring back an entry that was taken out of this registry. */
+export function unlistedEntry({ unlistedBy }: Pick<EntryRow, "unlistedBy">): Problem {
   return new Problem(
     "entry-unlisted",
-    "The operator of this registry has unlisted this entry; descriptions of it are not accepted, a newer Tombstone is.",
+    unlistedBy === "controller"
+      ? "The controller of this entry has unlisted it here. To bring it back, sign a new version, or sign the request that sends this one."
+      : "The operator of this registry has unlisted this entry; descriptions of it are not accepted, a newer Tombstone is.",
   );
 }
 

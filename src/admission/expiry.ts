@@ -4,7 +4,7 @@ import { loggerOf } from "../base/log.ts";
 import type { Database } from "../db/client.ts";
 import type { JournalPosition } from "../db/journal.ts";
 import { createEntryReader } from "../things/entry-store.ts";
-import { purgeEntry } from "./store.ts";
+import { purgeEntry } from "./registration.ts";
 
 /** Milliseconds between two looks for what has run out. Readers do not depend on it: they ask for the instant. */
 const intervalMs = 5_000;

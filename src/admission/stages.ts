@@ -8,8 +8,20 @@ import type { Repair } from "../things/repair.ts";
 /** The way by which something came in. */
 export type Door = "http" | "inbox" | "lan" | "cli";
 
+/** What an API token allows; each scope includes those before it. */
+export const tokenScopes = ["read", "write", "admin"] as const;
+export type TokenScope = (typeof tokenScopes)[number];
+
 /** What the carrier of a submission has shown about itself; the document's own proof is another matter. */
-export type Evidence = { kind: "none" } | { kind: "token" };
+export interface Evidence {
+  /** What the API token that came along allows; null without one. */
+  token: TokenScope | null;
+  /** The DID whose key signed the request (RFC 9421); null if nobody's did. */
+  signer: Did | null;
+}
+
+/** Of a carrier that has shown nothing. */
+export const noEvidence: Evidence = { token: null, signer: null };
 
 /** A request's conditions on the entry as it is (RFC 9110 §13.1). Empty lists never match. */
 export interface Precondition {

@@ -1,22 +1,13 @@
-import { entryKeyOf, type ThingId } from "../base/ids.ts";
+import { entryKeyOf } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { Queryable } from "../db/client.ts";
 import { appendToJournal, type JournalPosition, type NewJournalRow } from "../db/journal.ts";
-import { type CurrentEntry, type EntryReader, type EntryRow, isExpired } from "../things/entry-store.ts";
+import type { CurrentEntry, EntryRow } from "../things/entry-store.ts";
 import { createEntryWriter, type EntryWriter, type NewVersion } from "../things/entry-writer.ts";
-import { checkPrecondition, type Decision, decide, signedEntry } from "./decide.ts";
-import type { Door, Evidence, Outcome, Permitted, Precondition, Receipt } from "./stages.ts";
-
-/** Where entries are. */
-export interface Place {
-  db: Queryable;
-  /** Reads from `db`; made once, since its hottest queries are prepared. */
-  entries: EntryReader;
-}
-
-/** How often a decision is made anew because another writer was faster. */
-const attemptsMax = 100;
+import { changeEntry, journalRow, type Place, transactionUnlessLost, untilUncontested } from "./contested-write.ts";
+import { type Decision, decide } from "./decide.ts";
+import type { Outcome, Permitted, Receipt } from "./stages.ts";
 
 /**
  * Writes a permitted document: reads all rows of its thing id, decides, and writes under the condition that they are
@@ -41,9 +32,10 @@ async function storeOnce(permitted: Permitted, { db, entries }: Place, now: Date
     case "evidence":
       return keepEvidence(permitted, decision.entry, db);
     case "relist": {
-      const relisted = { ...decision.entry, state: "active" as const, modified: now };
-      const change = journalRow("relisted", relisted, candidate.submission, now);
-      const position = await changeState(decision.entry, relisted, change, db);
+      const changes = { state: "active" as const, unlistedBy: null, modified: now };
+      const relisted = { ...decision.entry, ...changes };
+      const row = journalRow("relisted", relisted, candidate.submission, now);
+      const position = await changeEntry(decision.entry, changes, row, db);
       return position === null ? null : receipt("updated", relisted, position, permitted);
     }
     case "create":
@@ -93,108 +85,6 @@ async function write(
   });
 }
 
-/** Changes what the entry's state says and journals it; null if the entry is not as known any more. */
-function changeState(
-  known: EntryRow,
-  changed: Pick<CurrentEntry, "state" | "modified">,
-  change: NewJournalRow,
-  db: Queryable,
-): Promise<JournalPosition | null> {
-  const { state, modified } = changed;
-  return transactionUnlessLost(db, async (tx, lost) => {
-    if (!(await createEntryWriter(tx).changeEntry(known, { state, modified }))) throw lost;
-    return appendToJournal(tx, change);
-  });
-}
-
-/** Runs a transaction; null if it threw `lost`, and so did nothing. */
-async function transactionUnlessLost<Result>(
-  db: Queryable,
-  run: (tx: Queryable, lost: Error) => Promise<Result>,
-): Promise<Result | null> {
-  const lost = new Error("another writer was faster");
-  try {
-    return await db.transaction((tx) => run(tx, lost));
-  } catch (error) {
-    if (error === lost) return null;
-    throw error;
-  }
-}
-
-/** Repeats what lost against another writer. One of any competing writers gets through each time. */
-async function untilUncontested<Result>(thingId: ThingId, attempt: () => Promise<Result | null>): Promise<Result> {
-  for (let attempts = 0; attempts < attemptsMax; attempts += 1) {
-    const result = await attempt();
-    if (result !== null) return result;
-  }
-  throw new Problem("conflict", `${thingId} is being changed by too many at once; try again.`, { retry: "later" });
-}
-
-export interface Removal {
-  door: Door;
-  evidence: Evidence;
-  thingId: ThingId;
-  precondition?: Precondition;
-  /** Whether the remover may delete what nobody signed. */
-  mayRemoveUnsigned: boolean;
-}
-
-/**
- * Takes an entry out of this registry: an unsigned one is deleted; a signed one is unlisted, which only an operator
- * may do, since only its controller can retract it everywhere (design §3.6). Throws `not-found`, `gone`,
- * `token-required`, `signed-entry` or `precondition-failed`.
- */
-export function removeEntry(removal: Removal, place: Place, now: Date): Promise<Receipt> {
-  return untilUncontested(removal.thingId, () => removeOnce(removal, place, now));
-}
-
-async function removeOnce(removal: Removal, { db, entries }: Place, now: Date): Promise<Receipt | null> {
-  const entry = (await entries.findAllOfThing(removal.thingId)).find((row) => row.isPrimary);
-  if (entry === undefined || !isVisible(entry, now)) {
-    throw new Problem("not-found", `There is no entry ${removal.thingId}.`);
-  }
-  if (entry.state === "retracted") throw new Problem("gone", `${removal.thingId} was retracted by its controller.`);
-  if (entry.controller === null && !removal.mayRemoveUnsigned) {
-    throw new Problem("token-required", "Only the operator of this registry may delete an unsigned entry.");
-  }
-  if (entry.controller !== null && removal.evidence.kind !== "token") throw signedEntry(entry.controller);
-  checkPrecondition(removal.precondition, entry, now);
-
-  const isUnsigned = entry.controller === null;
-  const change = journalRow(isUnsigned ? "removed" : "unlisted", entry, { door: removal.door, origin: null }, now);
-  const position = isUnsigned
-    ? await transactionUnlessLost(db, async (tx, lost) => {
-        if (!(await createEntryWriter(tx).deleteUnsigned(entry))) throw lost;
-        return appendToJournal(tx, change);
-      })
-    : await changeState(entry, { state: "unlisted", modified: now }, change, db);
-  return position === null
-    ? null
-    : { stage: "receipt", outcome: "retracted", entry, repairs: [], alias: null, position };
-}
-
-function isVisible(entry: EntryRow, now: Date): boolean {
-  return entry.state === "retracted" || (entry.state === "active" && !isExpired(entry, now));
-}
-
-/**
- * Takes an entry whose registration has run out off the books: an unsigned one is deleted, of a signed one the
- * high-water mark stays. False if somebody renewed it meanwhile, or another node was faster.
- */
-export async function purgeEntry(entry: EntryRow, db: Queryable): Promise<JournalPosition | null> {
-  const { expires } = entry;
-  if (expires === null) throw new Error("an entry without an expiry cannot expire");
-  return transactionUnlessLost(db, async (tx, lost) => {
-    const writer = createEntryWriter(tx);
-    const gone =
-      entry.controller === null
-        ? await writer.deleteUnsigned(entry)
-        : await writer.changeEntry(entry, { state: "expired" });
-    if (!gone) throw lost;
-    return appendToJournal(tx, journalRow("expired", entry, { door: entry.door, origin: entry.origin }, expires));
-  });
-}
-
 function newEntry(
   permitted: Permitted,
   { isPrimary }: Extract<Decision, { action: "create" }>,
@@ -207,6 +97,7 @@ function newEntry(
     thingId: candidate.thingId,
     controller,
     isPrimary,
+    visibility: "public",
     versionCount: 1,
     equivocal: false,
     created: now,
@@ -229,6 +120,7 @@ function versionFacts(permitted: Permitted, now: Date) {
   const { candidate, verification } = permitted.attested;
   return {
     state: candidate.kind === "tombstone" ? "retracted" : "active",
+    unlistedBy: null,
     digest: candidate.digest,
     versionDigest: verification?.signedDigest ?? candidate.digest,
     versionCreated: verification?.created ?? null,
@@ -240,6 +132,7 @@ function versionFacts(permitted: Permitted, now: Date) {
     verificationMethod: verification?.verificationMethod ?? null,
     cryptosuite: verification?.cryptosuite ?? null,
     verifiedAt: verification?.verifiedAt ?? null,
+    proofExpires: verification?.expires ?? null,
     repairs: candidate.repairs.length > 0 ? candidate.repairs : null,
   } satisfies Partial<CurrentEntry>;
 }
@@ -291,23 +184,6 @@ async function claimAlias(writer: EntryWriter, alias: string, entry: CurrentEntr
     `The id "${alias}" is taken by another unsigned entry. To replace that one, PUT /things/${encodeURIComponent(alias)}.`,
     { validationErrors: [{ field: "/id", description: "is taken by another entry" }] },
   );
-}
-
-function journalRow(
-  kind: NewJournalRow["kind"],
-  entry: CurrentEntry,
-  origin: { door: Door; origin: string | null },
-  now: Date,
-): NewJournalRow {
-  return {
-    kind,
-    at: now,
-    entryKey: entry.key,
-    thingId: entry.thingId,
-    controller: entry.controller,
-    door: origin.door,
-    origin: origin.origin,
-  };
 }
 
 function outcomeOf(permitted: Permitted, isNew: boolean): Exclude<Outcome, "unchanged"> {

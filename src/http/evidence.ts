@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Context } from "hono";
-import type { Evidence } from "../admission/stages.ts";
+import { type Evidence, noEvidence } from "../admission/stages.ts";
 import { Problem } from "../base/problem.ts";
 
 /**
@@ -9,12 +9,12 @@ import { Problem } from "../base/problem.ts";
  */
 export function readEvidence(c: Context, adminToken: string | null): Evidence {
   const header = c.req.header("authorization");
-  if (header === undefined) return { kind: "none" };
+  if (header === undefined) return noEvidence;
   const token = /^Bearer +([^\s]+)$/i.exec(header.trim())?.[1];
   if (token === undefined || adminToken === null || !isSame(token, adminToken)) {
     throw new Problem("token-required", "The Authorization header holds no token that this registry knows.");
   }
-  return { kind: "token" };
+  return { token: "admin", signer: null };
 }
 
 /** Compares digests, which have one length, in constant time. */

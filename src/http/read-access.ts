@@ -12,7 +12,7 @@ const openPath = /^\/(health\/[^/]+|\.well-known\/did\.json)$/;
 export function requireReader(adminToken: string | null): MiddlewareHandler {
   return async (c, next) => {
     const isOpen = openPath.test(c.req.path) && ["GET", "HEAD"].includes(c.req.method);
-    if (!isOpen && readEvidence(c, adminToken).kind !== "token") {
+    if (!isOpen && readEvidence(c, adminToken).token === null) {
       throw new Problem(
         "token-required",
         "This registry can be read only with an API token: send it as `Authorization: Bearer <token>`.",

@@ -9,19 +9,22 @@ import type { CurrentEntry, EntryRow } from "./entry-store.ts";
 export type NewVersion = Omit<typeof versions.$inferInsert, "id">;
 
 /** What identifies the state of an entry that a decision was made on. */
-type Known = Pick<EntryRow, "key" | "versionId" | "state" | "equivocal">;
+type Known = Pick<EntryRow, "key" | "versionId" | "state" | "visibility" | "equivocal" | "expires">;
 
 /**
  * Writes entries. Only admission uses it. Each change of an existing row names the row as it was when the change was
  * decided on, and does nothing if it is another one by now: then somebody else was faster, and the caller decides anew.
  */
 export function createEntryWriter(db: Queryable) {
-  const asKnown = ({ key, versionId, state, equivocal }: Known) =>
+  const asKnown = ({ key, versionId, state, visibility, equivocal, expires }: Known) =>
     and(
       eq(entries.key, key),
       eq(entries.versionId, versionId),
       eq(entries.state, state),
+      eq(entries.visibility, visibility),
       eq(entries.equivocal, equivocal),
+      // A renewal changes nothing else.
+      expires === null ? isNull(entries.expires) : eq(entries.expires, expires),
     );
 
   return {

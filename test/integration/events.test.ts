@@ -349,7 +349,7 @@ describe("what readers may not see", () => {
     const admit = ({ id, text }: SignedTd) =>
       inbox.publish({
         door: "inbox",
-        evidence: { kind: "none" },
+        evidence: { token: null, signer: null },
         bytes: Buffer.from(text),
         target: [id],
         origin: "https://peer.example",

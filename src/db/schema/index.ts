@@ -1,3 +1,5 @@
+export * from "./assessments.ts";
+export * from "./identity.ts";
 export * from "./journal.ts";
 export * from "./jsonpath.ts";
 export * from "./registry.ts";

@@ -20,6 +20,12 @@ export const entries = pgTable(
     /** True for the first controller that registered the thing id here: `GET /things/{id}` is this entry. */
     isPrimary: boolean("is_primary").notNull(),
     state: text("state", { enum: ["active", "unlisted", "retracted", "expired"] }).notNull(),
+    /** Who took it out of this registry, and so may bring it back; null unless `state` is `unlisted`. */
+    unlistedBy: text("unlisted_by", { enum: ["operator", "controller"] }),
+    /** `by-id`: served under its id, but not in listings, searches and events. The controller chooses. */
+    visibility: text("visibility", { enum: ["public", "by-id"] })
+      .notNull()
+      .default("public"),
     versionId: bigint("version_id", { mode: "number" }).notNull(),
     versionCount: integer("version_count").notNull().default(1),
     /** SHA-256 of the document's bytes: what an entity tag names. */
@@ -39,6 +45,8 @@ export const entries = pgTable(
     verificationMethod: text("verification_method"),
     cryptosuite: text("cryptosuite"),
     verifiedAt: instant("verified_at"),
+    /** The proof's `expires`: from then on it counts no more. */
+    proofExpires: instant("proof_expires"),
     repairs: jsonb("repairs").$type<{ field: string; description: string }[]>(),
   },
   (table) => [
@@ -51,6 +59,10 @@ export const entries = pgTable(
     index("entries_expiring")
       .on(table.expires)
       .where(sql`${table.state} = 'active' and ${table.expires} is not null`),
+    // Whose proof lapses.
+    index("entries_lapsing")
+      .on(table.proofExpires)
+      .where(sql`${table.state} = 'active' and ${table.proofExpires} is not null`),
   ],
 );
 

@@ -10,7 +10,7 @@ import { mergePatchBetween } from "../../things/merge-patch.ts";
 import { formatEvent } from "./sse.ts";
 
 /** The notifications of a directory (WoT Discovery §7.3.2.2, tdd-notification-event-types). */
-export const eventTypes = ["thing_created", "thing_updated", "thing_deleted"] as const;
+export const eventTypes = ["thing_created", "thing_updated", "thing_deleted", "verification_changed"] as const;
 export type EventType = (typeof eventTypes)[number];
 
 const typeOfKind = {
@@ -21,6 +21,7 @@ const typeOfKind = {
   unlisted: "thing_deleted",
   removed: "thing_deleted",
   expired: "thing_deleted",
+  verification: "verification_changed",
 } as const satisfies Record<JournalRow["kind"], EventType>;
 
 /** A row of the journal that readers hear of. */
