@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import { didOfUrl, isDid } from "../identity/did.ts";
 import { verifyProof } from "../identity/proof.ts";
@@ -16,7 +17,7 @@ export async function attest(candidate: Candidate, deps: { resolver: DidResolver
     if (didOfThing(candidate.thingId) !== null) throw needsProofByDid(candidate.thingId);
     return { stage: "attested", candidate, verification: null, controller: null };
   }
-  const verification = await verifyProof(candidate.json, deps);
+  const verification = await verifyProof(candidate.json, { ...deps, ageMsMax: limits.didWriteAgeMsMax });
   await requireControl(candidate.thingId, verification.controller, deps.resolver);
   return { stage: "attested", candidate, verification, controller: verification.controller };
 }
@@ -25,7 +26,7 @@ export async function attest(candidate: Candidate, deps: { resolver: DidResolver
 async function requireControl(thingId: ThingId, controller: Did, resolver: DidResolver): Promise<void> {
   const thingDid = didOfThing(thingId);
   if (thingDid === null || thingDid === controller) return;
-  const { document } = await resolver.resolve(thingDid);
+  const { document } = await resolver.resolve(thingDid, { ageMsMax: limits.didWriteAgeMsMax });
   if (![document.controller].flat().includes(controller)) {
     throw new Problem(
       "not-controller",

@@ -39,6 +39,7 @@ export const problemTypes = {
   "not-implemented": { status: 501, title: "This registry does not implement the request" },
   "egress-refused": { status: 400, title: "The address must not be fetched" },
   "did-not-found": { status: 400, title: "The DID does not resolve" },
+  "did-deactivated": { status: 400, title: "The DID was deactivated" },
   "did-unavailable": { status: 503, title: "The DID cannot be resolved now" },
   "query-too-costly": { status: 503, title: "The query costs more than is allowed" },
   "too-many-event-clients": { status: 503, title: "All places for clients of /events are taken" },

@@ -29,7 +29,7 @@ let listUrl: string;
 
 beforeAll(async () => {
   host = await startCredentialHost();
-  egress = createEgress({ allowPrivateAddresses: true, msMax: 500, bytesMax: 2 * limits.statusListBytesMax });
+  egress = createEgress({ allowPrivateAddresses: true, msMax: 3_000, bytesMax: 2 * limits.statusListBytesMax });
   issuer = await newIssuer();
   stranger = await newIssuer();
   listUrl = host.url("/lists/1");

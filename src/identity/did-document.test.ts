@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
+import type { JsonObject } from "../base/json.ts";
 import { parseDid } from "./did.ts";
-import { assertionMethodOf, didDocumentOf, readDidDocument } from "./did-document.ts";
+import {
+  type DidDocument,
+  didDocumentOf,
+  readDidDocument,
+  verificationMethodOf,
+  type VerificationRelationship,
+} from "./did-document.ts";
 import { generateSigningKey } from "./keys.ts";
 
 describe("didDocumentOf", () => {
@@ -19,7 +26,10 @@ describe("didDocumentOf", () => {
     });
     const document = readDidDocument(json, parseDid(key.controller));
     if (typeof document === "string") throw new Error(document);
-    expect(assertionMethodOf(document, key.id)?.publicKeyMultibase).toBe(key.publicKeyMultibase);
+    for (const relationship of ["assertionMethod", "authentication"] as const) {
+      const method = verificationMethodOf(document, relationship, key.id);
+      expect(method?.publicKeyMultibase).toBe(key.publicKeyMultibase);
+    }
     expect(JSON.stringify(json)).not.toContain(key.secretKeyMultibase);
   });
 
@@ -45,5 +55,46 @@ describe("didDocumentOf", () => {
     const document = didDocumentOf(key, [other]);
     expect(document["@context"]).toHaveLength(2);
     expect(document["service"]).toEqual([other]);
+  });
+});
+
+describe("verificationMethodOf", () => {
+  const did = parseDid("did:web:example.org");
+  const method = (id: string): JsonObject => ({ id, type: "Multikey", controller: did, publicKeyMultibase: "z6" });
+  const read = (json: JsonObject): DidDocument | string => readDidDocument({ id: did, ...json }, did);
+
+  test("finds a key for what it is listed for, by reference or embedded, and for nothing else", () => {
+    const document = read({
+      verificationMethod: [method("#both"), method("#signs"), method("#shows"), method("#neither")],
+      assertionMethod: ["#both", `${did}#signs`, method("#embedded"), "#missing"],
+      authentication: [`${did}#both`, "#shows", method("#other"), { type: "Unknown" }],
+    });
+    if (typeof document === "string") throw new Error(document);
+    const found = (relationship: VerificationRelationship): string[] =>
+      ["both", "signs", "shows", "neither", "embedded", "other", "missing"].filter(
+        (name) => verificationMethodOf(document, relationship, `${did}#${name}`)?.id === `${did}#${name}`,
+      );
+    expect(found("assertionMethod")).toEqual(["both", "signs", "embedded"]);
+    expect(found("authentication")).toEqual(["both", "shows", "other"]);
+  });
+
+  test("one id is never two keys, whatever they are for", () => {
+    const fault = "two of its verification methods have one id";
+    const other = (id: string): JsonObject => ({ ...method(id), publicKeyMultibase: "z7" });
+    expect(read({ assertionMethod: [method("#a")], authentication: [other("#a")] })).toBe(fault);
+    expect(read({ verificationMethod: [method("#a")], authentication: [other(`${did}#a`)] })).toBe(fault);
+    expect(read({ verificationMethod: [method("#a"), other("#a")] })).toBe(fault);
+    expect(read({ verificationMethod: [method("#a")], assertionMethod: [{ ...method("#a"), revoked: "now" }] })).toBe(
+      fault,
+    );
+    expect(read({ authentication: "#a" })).toBe('its "authentication" is not an array');
+  });
+
+  test("a key that is written out wherever it is used is one key", () => {
+    const document = read({ assertionMethod: [method("#a")], authentication: [method(`${did}#a`)] });
+    if (typeof document === "string") throw new Error(document);
+    expect(verificationMethodOf(document, "assertionMethod", `${did}#a`)).toEqual(
+      verificationMethodOf(document, "authentication", `${did}#a`),
+    );
   });
 });

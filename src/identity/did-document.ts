@@ -25,8 +25,13 @@ export interface DidDocument {
   verificationMethod: VerificationMethod[];
   /** Keys that may sign statements: embedded, or the absolute id of one in `verificationMethod`. */
   assertionMethod: (string | VerificationMethod)[];
+  /** Keys that the subject may show itself with, in the same form. */
+  authentication: (string | VerificationMethod)[];
   service?: JsonObject[];
 }
+
+/** What a key may be used for (DID Core §5.3). */
+export type VerificationRelationship = "assertionMethod" | "authentication";
 
 /** A service of a DID document (DID Core §5.4). */
 export interface DidService {
@@ -75,19 +80,24 @@ export function readDidDocument(json: JsonValue, did: Did): DidDocument | string
   if (json["id"] !== did) return `its "id" is not ${did}`;
   const methods = json["verificationMethod"] ?? [];
   const assertions = json["assertionMethod"] ?? [];
+  const authentications = json["authentication"] ?? [];
   if (!Array.isArray(methods)) return 'its "verificationMethod" is not an array';
   if (!Array.isArray(assertions)) return 'its "assertionMethod" is not an array';
+  if (!Array.isArray(authentications)) return 'its "authentication" is not an array';
 
   // Methods in a form unknown to us are skipped: they may serve others, and no proof can be checked with them.
   const document: DidDocument = {
     id: did,
     verificationMethod: methods.flatMap((method) => readMethod(method, did) ?? []),
-    assertionMethod: assertions.flatMap((method) =>
-      typeof method === "string" ? absolute(method, did) : (readMethod(method, did) ?? []),
-    ),
+    assertionMethod: readRelationship(assertions, did),
+    authentication: readRelationship(authentications, did),
   };
-  const ids = [...document.verificationMethod, ...document.assertionMethod.filter((one) => typeof one !== "string")];
-  if (new Set(ids.map(({ id }) => id)).size !== ids.length) return "two of its verification methods have one id";
+  const { verificationMethod, assertionMethod, authentication } = document;
+  const embedded = [...assertionMethod, ...authentication].filter((one) => typeof one !== "string");
+  const all = [...verificationMethod, ...embedded];
+  // One that is there twice is harmless. Two keys under one id would let that for one use be taken for the other's.
+  const distinct = new Set(all.map((method) => JSON.stringify(method)));
+  if (new Set(all.map(({ id }) => id)).size !== distinct.size) return "two of its verification methods have one id";
 
   const controller = json["controller"];
   if (typeof controller === "string") document.controller = controller;
@@ -99,9 +109,13 @@ export function readDidDocument(json: JsonValue, did: Did): DidDocument | string
   return document;
 }
 
-/** The key `methodId` if `document` lets it sign statements: listed in `assertionMethod`, by reference or embedded. */
-export function assertionMethodOf(document: DidDocument, methodId: string): VerificationMethod | undefined {
-  for (const entry of document.assertionMethod) {
+/** The key `methodId` if `document` lists it for `relationship`, by reference or embedded (DID Core §5.3). */
+export function verificationMethodOf(
+  document: DidDocument,
+  relationship: VerificationRelationship,
+  methodId: string,
+): VerificationMethod | undefined {
+  for (const entry of document[relationship]) {
     if (typeof entry !== "string") {
       if (entry.id === methodId) return entry;
     } else if (entry === methodId) {
@@ -110,6 +124,12 @@ export function assertionMethodOf(document: DidDocument, methodId: string): Veri
     }
   }
   return undefined;
+}
+
+function readRelationship(entries: JsonValue[], did: Did): (string | VerificationMethod)[] {
+  return entries.flatMap((entry) =>
+    typeof entry === "string" ? absolute(entry, did) : (readMethod(entry, did) ?? []),
+  );
 }
 
 function readMethod(json: JsonValue, did: Did): VerificationMethod | undefined {

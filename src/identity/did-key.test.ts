@@ -2,7 +2,7 @@ import { verify } from "node:crypto";
 import { base58 } from "@scure/base";
 import { describe, expect, test } from "vitest";
 import { parseDid } from "./did.ts";
-import { assertionMethodOf } from "./did-document.ts";
+import { verificationMethodOf } from "./did-document.ts";
 import { resolveDidKey } from "./did-key.ts";
 import { importMultikey } from "./public-key.ts";
 
@@ -50,8 +50,14 @@ describe("did:key", () => {
     const document = resolveDidKey(did);
     const id = `${did}#${multibase}`;
     const method = { id, type: "Multikey", controller: did, publicKeyMultibase: multibase };
-    expect(document).toEqual({ id: did, verificationMethod: [method], assertionMethod: [id] });
-    expect(assertionMethodOf(document, id)).toEqual(method);
+    expect(document).toEqual({
+      id: did,
+      verificationMethod: [method],
+      assertionMethod: [id],
+      authentication: [id],
+    });
+    expect(verificationMethodOf(document, "assertionMethod", id)).toEqual(method);
+    expect(verificationMethodOf(document, "authentication", id)).toEqual(method);
     const { algorithm, key } = importMultikey(multibase);
     expect(algorithm).toBe("Ed25519");
     expect(Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url")).toEqual(

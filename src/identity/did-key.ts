@@ -11,7 +11,7 @@ export function didKeyOf(publicKeyMultibase: string): Did {
 
 /**
  * The DID document of a did:key, made from the DID itself (did:key method, "Document Creation Algorithm"), with the key
- * as a Multikey. Ed25519, P-256 and P-384 keys that are written in the one canonical way.
+ * as a Multikey for assertions and authentication. Ed25519, P-256 and P-384 keys that are written in the one canonical way.
  *
  * Throws `unsupported-did-method` for keys of another type and `did-not-found` for what is no key.
  */
@@ -31,5 +31,6 @@ export function resolveDidKey(did: Did): DidDocument {
     id: did,
     verificationMethod: [{ id, type: "Multikey", controller: did, publicKeyMultibase: multibase }],
     assertionMethod: [id],
+    authentication: [id],
   };
 }

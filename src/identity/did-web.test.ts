@@ -4,6 +4,7 @@ import { type DidWebHost, startDidWebHost } from "../../test/support/did-web-hos
 import { createEgress, type Egress } from "../base/egress.ts";
 import { limits } from "../base/limits.ts";
 import { parseDid } from "./did.ts";
+import type { HostBudget } from "../base/host-budget.ts";
 import { didWebUrl, fetchDidWeb } from "./did-web.ts";
 
 describe("where the document of a did:web is", () => {
@@ -83,6 +84,8 @@ describe("where the document of a did:web is", () => {
 describe("fetching the document of a did:web", () => {
   let web: DidWebHost;
   let egress: Egress;
+  // More requests than one host gets at once are made here.
+  const hostBudget: HostBudget = { take: () => 0 };
   beforeAll(async () => {
     web = await startDidWebHost();
     egress = createEgress({ allowPrivateAddresses: true, msMax: 500 });
@@ -92,7 +95,7 @@ describe("fetching the document of a did:web", () => {
     await web[Symbol.asyncDispose]();
   });
   const fetchAt = (path: string): ReturnType<typeof fetchDidWeb> =>
-    fetchDidWeb(parseDid(web.did(path)), { egress, allowPrivateAddresses: true });
+    fetchDidWeb(parseDid(web.did(path)), { egress, hostBudget, allowPrivateAddresses: true });
   const notFound = { type: "did-not-found", status: 400, retry: "never" };
   const unavailable = { type: "did-unavailable", status: 503, retry: "later", retryAfterSeconds: 60 };
 
@@ -112,6 +115,7 @@ describe("fetching the document of a did:web", () => {
         { id: 7 },
       ],
       assertionMethod: ["#a", `${did}#b`, { id: "#d", type: "Multikey", controller: did }, null],
+      authentication: ["#b", { id: "#e", type: "Multikey", controller: did, secretKeyMultibase: "secret" }],
       service: [{ id: "#s", type: "WotThing", serviceEndpoint: "https://whole.example/td" }],
     });
     const { document } = await fetchAt("whole");
@@ -130,6 +134,7 @@ describe("fetching the document of a did:web", () => {
         { id: `${did}#c`, type: "Unknown", controller: did },
       ],
       assertionMethod: [`${did}#a`, `${did}#b`, { id: `${did}#d`, type: "Multikey", controller: did }],
+      authentication: [`${did}#b`, { id: `${did}#e`, type: "Multikey", controller: did }],
       service: [{ id: "#s", type: "WotThing", serviceEndpoint: "https://whole.example/td" }],
     });
     expect(JSON.stringify(document)).not.toContain("secret");
@@ -155,7 +160,7 @@ describe("fetching the document of a did:web", () => {
     const did = web.did("bad");
     const method = { id: "#k", type: "Multikey", controller: did };
     await expect(fetchAt("missing")).rejects.toMatchObject({ ...notFound, extensions: { did: web.did("missing") } });
-    for (const status of [201, 204, 400, 401, 403, 404, 410, 451]) {
+    for (const status of [201, 204, 400, 401, 403, 404, 451]) {
       web.host("bad", status === 204 ? "" : { id: did }, status);
       await expect(fetchAt("bad"), String(status)).rejects.toMatchObject(notFound);
     }
@@ -186,13 +191,14 @@ describe("fetching the document of a did:web", () => {
           {
             ...method,
             id: `${did}#k`,
+            publicKeyMultibase: "z6",
           },
         ],
       },
       {
         id: did,
         verificationMethod: [method],
-        assertionMethod: [method],
+        assertionMethod: [{ ...method, type: "JsonWebKey" }],
       },
     ];
     for (const body of bodies) {
@@ -203,6 +209,24 @@ describe("fetching the document of a did:web", () => {
       response.writeHead(302, { location: "/bad/did.json" }).end();
     });
     await expect(fetchAt("bad")).rejects.toMatchObject(notFound);
+  });
+
+  test("a document that its host says is gone belongs to a DID that was deactivated", async () => {
+    web.host("gone", {}, 410);
+    await expect(fetchAt("gone")).rejects.toMatchObject({
+      type: "did-deactivated",
+      status: 400,
+      retry: "never",
+      extensions: { did: web.did("gone") },
+    });
+  });
+
+  test("it says for how long it is current if its host does", async () => {
+    web.host("lasting", { id: web.did("lasting") }, 200, { "cache-control": "max-age=7200" });
+    expect((await fetchAt("lasting")).lifetimeMs).toBe(7_200_000);
+    expect(web.lastHeaders["cache-control"]).toBe("no-cache");
+    web.host("lasting", { id: web.did("lasting") });
+    expect((await fetchAt("lasting")).lifetimeMs).toBeUndefined();
   });
 
   test("a document is bounded in bytes", async () => {
@@ -227,7 +251,9 @@ describe("fetching the document of a did:web", () => {
     web.host("down", (response: ServerResponse) => void response.destroy());
     await expect(fetchAt("down")).rejects.toMatchObject(unavailable);
     const closed = parseDid("did:web:127.0.0.1%3A1");
-    await expect(fetchDidWeb(closed, { egress, allowPrivateAddresses: true })).rejects.toMatchObject(unavailable);
+    await expect(fetchDidWeb(closed, { egress, hostBudget, allowPrivateAddresses: true })).rejects.toMatchObject(
+      unavailable,
+    );
   });
 
   test("addresses that must not be fetched stay unfetched", async () => {
@@ -239,9 +265,8 @@ describe("fetching the document of a did:web", () => {
       "did:web:example.org%3A8443",
       "did:web:intranet",
     ]) {
-      await expect(fetchDidWeb(parseDid(did), { egress: strict, allowPrivateAddresses: false })).rejects.toMatchObject({
-        type: "egress-refused",
-      });
+      const fetched = fetchDidWeb(parseDid(did), { egress: strict, hostBudget, allowPrivateAddresses: false });
+      await expect(fetched).rejects.toMatchObject({ type: "egress-refused" });
     }
     await strict.close();
     expect(web.requests.length).toBe(before);

@@ -317,7 +317,7 @@ describe("keys of a did:web", () => {
     web.host("rotated", documentOf(old.method));
     await verify(old.signed);
     web.host("rotated", documentOf(rotated.method));
-    now = new Date(now.getTime() + limits.didRefreshMsMin - 1);
+    now = new Date(now.getTime() + limits.didRefreshMsMin);
     await expect(verify(rotated.signed)).rejects.toEqual(fieldOf("/proof/proofValue"));
     expect(web.requests).toHaveLength(1);
     now = new Date(now.getTime() + 1);
