@@ -79,6 +79,7 @@ async function indexed(database: Database, descriptions: (JsonObject & { id: str
     controller: null,
     origin: null,
     verified: false,
+    badges: [],
   }));
   await search.apply(
     documents.map((document) => ({ key: document.key, document })),
@@ -91,7 +92,7 @@ async function indexed(database: Database, descriptions: (JsonObject & { id: str
 function everything(words: string): Parameters<SearchEngine["search"]>[0] {
   return {
     words,
-    filters: { capability: [], type: [], protocol: [], media: [], tag: [], vendor: [], lang: [] },
+    filters: { capability: [], type: [], protocol: [], media: [], tag: [], vendor: [], lang: [], badge: [] },
     controller: null,
     origin: null,
     verified: null,

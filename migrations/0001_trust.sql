@@ -9,7 +9,7 @@ CREATE TABLE "assessments" (
 	"badges" jsonb NOT NULL,
 	"findings" jsonb NOT NULL,
 	"lookalike" jsonb,
-	"assessed" timestamp (3) with time zone NOT NULL,
+	"assessed" timestamp (3) with time zone,
 	"due" timestamp (3) with time zone
 );
 --> statement-breakpoint
@@ -56,6 +56,5 @@ CREATE INDEX "entry_names_skeleton" ON "entry_names" USING btree ("skeleton");--
 CREATE INDEX "entry_names_stubs" ON "entry_names" USING gin ("stubs") WHERE "entry_names"."strength" > 1;--> statement-breakpoint
 CREATE INDEX "request_nonces_controller" ON "request_nonces" USING btree ("controller");--> statement-breakpoint
 CREATE INDEX "request_nonces_expires" ON "request_nonces" USING btree ("expires");--> statement-breakpoint
-CREATE INDEX "entries_lapsing" ON "entries" USING btree ("proof_expires") WHERE "entries"."state" = 'active' and "entries"."proof_expires" is not null;--> statement-breakpoint
 CREATE INDEX "journal_membership" ON "journal" USING btree ("xid","id") WHERE "journal"."kind" not in ('updated', 'expired', 'verification');--> statement-breakpoint
 UPDATE "entries" SET "unlisted_by" = 'operator' WHERE "state" = 'unlisted';

@@ -4,6 +4,11 @@ function isOrigin({ pathname, search, hash, username }: URL): boolean {
   return pathname === "/" && search === "" && hash === "" && username === "";
 }
 
+/** DID Core §3.1, roughly: what it names is found out when a credential comes. */
+function isDid(text: string): boolean {
+  return /^did:[a-z0-9]+:[A-Za-z0-9._:%-]+$/.test(text);
+}
+
 const onOff = z
   .enum(["on", "off"])
   .transform((value) => value === "on")
@@ -37,19 +42,53 @@ export const configSchema = z
     ADMISSION: z
       .enum(["signed", "open", "token"])
       .default("signed")
-      .describe("Who may write: `signed` documents only; `open`, unsigned ones too; `token`, only with ADMIN_TOKEN."),
+      .describe("Who may write: `signed` documents only; `open`, unsigned ones too; `token`, only with an API token."),
     READ_ACCESS: z
       .enum(["open", "token"])
       .default("open")
-      .describe("Who may read: `open`, everybody; `token`, only with ADMIN_TOKEN."),
+      .describe("Who may read: `open`, everybody; `token`, only with an API token."),
     ADMIN_TOKEN: z
       .string()
       .min(16)
       .optional()
-      .describe("The operator's token, at least 16 characters: allows unlisting, and what `token` asks it for."),
+      .describe("The operator's own API token, at least 16 characters: allows everything."),
     ALLOW_PRIVATE_ADDRESSES: onOff
       .default(false)
       .describe("`on` lets DIDs be fetched from private addresses and over http: for tests and closed networks."),
+    EGRESS_PORTS: z
+      .string()
+      .default("443")
+      .transform((text) => text.split(",").map((port) => Number(port.trim())))
+      .refine((ports) => ports.every((port) => Number.isInteger(port) && port > 0 && port <= 65_535), {
+        message: "must be ports, separated by commas, such as 443,8443",
+      })
+      .describe("Ports that may be reached on other hosts, separated by commas."),
+    TRUSTED_ISSUERS: z
+      .string()
+      .default("")
+      .transform((text) => text.split(/[\s,]+/).filter((did) => did !== ""))
+      .refine((dids) => dids.every(isDid), { message: "must be DIDs, separated by commas" })
+      .describe("DIDs whose Verifiable Credentials give the badge `credential`, separated by commas."),
+    LAN: onOff
+      .optional()
+      .describe(
+        "Find and be found on the local network: `on` or `off`. Default: `on`, unless HOST is this machine only.",
+      ),
+    LAN_PROXY: onOff
+      .default(false)
+      .describe("`on` announces registered things on the local network that do not announce themselves."),
+    LAN_INTERFACES: z
+      .string()
+      .transform((text) => text.split(/[\s,]+/).filter((name) => name !== ""))
+      .optional()
+      .describe("Only these network interfaces, separated by commas. Default: all but the loopback interface."),
+    LAN_TTL: z.coerce
+      .number("must be a number of seconds")
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(120)
+      .describe("Seconds that a thing of the local network may be silent before it is checked."),
     LOG_LEVEL: z
       .enum(["debug", "info", "warning", "error", "fatal", "silent"])
       .default("info")
@@ -62,6 +101,10 @@ export const configSchema = z
   .refine((config) => config.READ_ACCESS !== "token" || config.ADMIN_TOKEN !== undefined, {
     path: ["ADMIN_TOKEN"],
     message: "must be set when READ_ACCESS is token",
+  })
+  .refine((config) => !config.LAN_PROXY || config.READ_ACCESS === "open", {
+    path: ["LAN_PROXY"],
+    message: "must be off when READ_ACCESS is token: names would be announced of what not everybody may read",
   });
 
 /** Variables whose values must not be printed. */
@@ -79,7 +122,19 @@ export interface Config {
   readAccess: "open" | "token";
   adminToken: string | null;
   allowPrivateAddresses: boolean;
+  egressPorts: readonly number[];
+  trustedIssuers: readonly string[];
+  lan: boolean;
+  lanProxy: boolean;
+  /** Null: all but the loopback interface. */
+  lanInterfaces: readonly string[] | null;
+  lanTtlSeconds: number;
   logLevel: "debug" | "info" | "warning" | "error" | "fatal" | "silent";
+}
+
+/** Whether an address to listen on can be reached from this machine only. */
+export function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 /** Faults in the configuration, all of them. */
@@ -111,6 +166,12 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     readAccess: config.READ_ACCESS,
     adminToken: config.ADMIN_TOKEN ?? null,
     allowPrivateAddresses: config.ALLOW_PRIVATE_ADDRESSES,
+    egressPorts: config.EGRESS_PORTS,
+    trustedIssuers: config.TRUSTED_ISSUERS,
+    lan: config.LAN ?? !isLoopbackHost(config.HOST),
+    lanProxy: config.LAN_PROXY,
+    lanInterfaces: config.LAN_INTERFACES ?? null,
+    lanTtlSeconds: config.LAN_TTL,
     logLevel: config.LOG_LEVEL,
   };
 }

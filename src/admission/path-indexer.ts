@@ -4,7 +4,8 @@ import type { Database } from "../db/client.ts";
 import { type Consumer, startConsumer } from "../db/consumer.ts";
 import { applyPathChanges, type PathChange, pathIndexer } from "../search/jsonpath/path-index.ts";
 import { pathTermsOf } from "../search/jsonpath/paths.ts";
-import { createEntryReader, descriptionOf } from "../things/entry-store.ts";
+import { descriptionOf } from "../things/entry-store.ts";
+import { changedEntries } from "./changed-entries.ts";
 
 /**
  * Keeps the index of JSONPath searches in step with the journal. Nobody wakes it: it looks by itself and so handles
@@ -16,13 +17,11 @@ export function startPathIndexer(deps: { db: Database; clock: Clock }): Consumer
     db: deps.db.orm,
     batchMax: limits.journalBatchMax,
     async handle(rows, tx) {
-      const keys = [...new Set(rows.map((row) => row.entryKey))];
-      const active = await createEntryReader(tx).findActive(keys, deps.clock.now());
-      const byKey = new Map(active.map((stored) => [stored.entry.key, stored]));
-      const changes = keys.map((key): PathChange => {
-        const stored = byKey.get(key);
-        return { key, terms: stored === undefined ? null : pathTermsOf(descriptionOf(stored)) };
-      });
+      const changed = await changedEntries(rows, tx, deps.clock.now(), { discoverable: true });
+      const changes = [...changed].map(([key, stored]): PathChange => ({
+        key,
+        terms: stored === undefined ? null : pathTermsOf(descriptionOf(stored)),
+      }));
       await applyPathChanges(changes, tx);
     },
   });

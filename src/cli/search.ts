@@ -5,7 +5,7 @@ import { collect, registryOf, registryOption, type RegistryFlags, tokenOption } 
 import type { SearchItem } from "./registry-client.ts";
 import { print, printableLine, say, type Terminal } from "./terminal.ts";
 
-const filterNames = ["capability", "type", "protocol", "media", "tag", "vendor", "lang"] as const;
+const filterNames = ["capability", "type", "protocol", "media", "tag", "vendor", "lang", "badge"] as const;
 
 interface SearchFlags extends RegistryFlags, Partial<Record<(typeof filterNames)[number], string[]>> {
   controller?: string;
@@ -40,6 +40,7 @@ export function addSearchCommand(program: Command, terminal: Terminal): void {
     .option("--tag <tag>", "a tag of it (repeatable)", collect)
     .option("--vendor <name>", "who makes it (repeatable)", collect)
     .option("--lang <tag>", "a language in which it is described (repeatable)", collect)
+    .option("--badge <name>", "a badge that it holds: self, domain or credential (repeatable)", collect)
     .option("--controller <did>", "who signed it")
     .option("--verified", "only what a verified controller signed")
     .option("--limit <number>", `how many, at most ${limits.searchPageMax}`, parseLimit)
@@ -71,14 +72,16 @@ async function search(words: string[], flags: SearchFlags, terminal: Terminal): 
 
 function describe(item: SearchItem): string {
   const matched = [...new Set(item.matched.map(({ name }) => name))];
-  const signer =
-    item.controller === null
-      ? "unsigned"
-      : `${item.verified ? "verified" : "not verified"}, signed by ${item.controller}`;
+  const signer = item.controller === null ? "unsigned" : `${item.verification}, signed by ${item.controller}`;
+  const { lookalike } = item;
   return [
     item.title ?? "(untitled)",
     `  ${item.id}`,
     `  ${signer}`,
+    ...(item.badges.length === 0 ? [] : [`  badges: ${item.badges.join(", ")}`]),
+    ...(lookalike === null
+      ? []
+      : [`  not to be confused by its ${lookalike.field} with ${lookalike.id}, signed by ${lookalike.controller}`]),
     ...(matched.length === 0 ? [] : [`  matched: ${matched.join(", ")}`]),
     `  ${item.href}`,
   ]

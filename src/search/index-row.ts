@@ -133,6 +133,7 @@ function filterLexemesOf(document: SearchDocument): string[] {
     ...document.tags.map((tag) => filterLexeme("tag", tag)),
     ...document.vendors.map((vendor) => filterLexeme("vendor", vendor)),
     ...document.languages.flatMap(languageRanges).map((language) => filterLexeme("lang", language)),
+    ...document.badges.map((badge) => filterLexeme("badge", badge)),
     ...(controller === null ? [] : [filterLexeme("controller", controller)]),
     ...(origin === null ? [] : [filterLexeme("origin", origin)]),
     filterLexeme("verified", String(document.verified)),
@@ -156,6 +157,7 @@ function facetsOf(document: SearchDocument): { key: string; label: string }[] {
     ["tag", document.tags],
     ["vendor", document.vendors],
     ["lang", document.languages.flatMap(languageRanges)],
+    ["badge", document.badges],
   ];
   const facets = new Map<string, string>();
   for (const [facet, labels] of values) {

@@ -27,6 +27,7 @@ export interface SearchDocument {
   controller: Did | null;
   origin: string | null;
   verified: boolean;
+  badges: string[];
   titles: SearchText[];
   descriptions: SearchText[];
   types: string[];
@@ -43,7 +44,7 @@ export interface SearchDocument {
 export type SearchChange = { key: EntryKey; document: SearchDocument } | { key: EntryKey; document: null };
 
 /** The facets that `/search` counts, which are filters as well. */
-export const facetNames = ["capability", "type", "protocol", "media", "tag", "vendor", "lang"] as const;
+export const facetNames = ["capability", "type", "protocol", "media", "tag", "vendor", "lang", "badge"] as const;
 export type FacetName = (typeof facetNames)[number];
 
 /** Filters are conjunctive: each given value must hold. Matching ignores case. */

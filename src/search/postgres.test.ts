@@ -31,6 +31,7 @@ function documentOf(sequence: number, facts: Partial<SearchDocument> & { title?:
     controller: null,
     origin: null,
     verified: false,
+    badges: [],
     titles: [{ language: null, text: title ?? `Entry ${sequence}` }],
     descriptions: [],
     types: ["Thing"],
@@ -56,7 +57,7 @@ function action(name: string, facts: Partial<SearchAffordance> = {}): SearchAffo
 function queryOf(words: string, rest: Partial<SearchQuery> = {}): SearchQuery {
   return {
     words,
-    filters: { capability: [], type: [], protocol: [], media: [], tag: [], vendor: [], lang: [] },
+    filters: { capability: [], type: [], protocol: [], media: [], tag: [], vendor: [], lang: [], badge: [] },
     controller: null,
     origin: null,
     verified: null,

@@ -5,7 +5,7 @@ import { entries, versions } from "../db/schema/index.ts";
 import type { EntryRow, VersionRow } from "./entry-store.ts";
 
 /** How an entry stands now, whatever its state. */
-export type Standing = Pick<EntryRow, "isPrimary" | "state" | "versionCount">;
+export type Standing = Pick<EntryRow, "isPrimary" | "state" | "visibility" | "versionCount">;
 
 /** A change as the journal names it: the document `digest` was accepted for an entry at an instant. */
 export interface AcceptedVersion {
@@ -31,6 +31,7 @@ export function createChangeReader(db: Queryable) {
           key: entries.key,
           isPrimary: entries.isPrimary,
           state: entries.state,
+          visibility: entries.visibility,
           versionCount: entries.versionCount,
         })
         .from(entries)

@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, getTableColumns, gt, inArray, isNull, lte, or, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, gt, inArray, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { EntryKey, Etag, ThingId } from "../base/ids.ts";
 import { etagOf } from "../base/ids.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/json.ts";
@@ -24,7 +24,10 @@ const summaryColumns = {
   expires: entries.expires,
   ttlSeconds: entries.ttlSeconds,
   origin: entries.origin,
+  versionDigest: entries.versionDigest,
+  verificationMethod: entries.verificationMethod,
   verifiedAt: entries.verifiedAt,
+  proofExpires: entries.proofExpires,
 };
 
 export type EntrySummary = Pick<EntryRow, keyof typeof summaryColumns>;
@@ -62,12 +65,25 @@ export interface ListPage {
   now: Date;
 }
 
-/** What the listing shows. */
-function listed(now: Date) {
-  return and(entries.isPrimary, eq(entries.state, "active"), or(isNull(entries.expires), gt(entries.expires, now)));
+/** What is here at `now`. */
+function current(now: Date) {
+  return and(eq(entries.state, "active"), or(isNull(entries.expires), gt(entries.expires, now)));
 }
 
-/** Reads entries. Everything but `findAllOfThing`, `readFacts` and `listExpired` hides what is unlisted or expired; retracted entries come with their tombstone. */
+/** What anybody may find at `now`: the one condition for listings, searches and events. */
+function discoverable(now: Date) {
+  return and(current(now), eq(entries.visibility, "public"));
+}
+
+/** What the listing shows. */
+function listed(now: Date) {
+  return and(entries.isPrimary, discoverable(now));
+}
+
+/**
+ * Reads entries. Everything but `findAllOfThing`, `readFacts` and `listExpired` hides what is unlisted or expired;
+ * retracted entries come with their tombstone. What is visible by its id only shows where it is named.
+ */
 export function createEntryReader(db: Queryable) {
   const visible = and(
     inArray(entries.state, ["active", "retracted"]),
@@ -81,6 +97,9 @@ export function createEntryReader(db: Queryable) {
     .innerJoin(versions, eq(versions.id, entries.versionId))
     .where(and(eq(entries.thingId, sql.placeholder("thingId")), entries.isPrimary, visible))
     .prepare("primary_entry_by_id");
+
+  const findWhere = async (condition: SQL | undefined): Promise<StoredEntry[]> =>
+    db.select(joined).from(entries).innerJoin(versions, eq(versions.id, entries.versionId)).where(condition);
 
   const ofThing = db
     .select()
@@ -186,13 +205,22 @@ export function createEntryReader(db: Queryable) {
       const [state] = await rowsOf<{ state: string }>(
         db,
         sql`select concat_ws('.',
-              (select concat(xid, '.', id) from ${journal} where kind not in ('updated', 'expired')
+              (select concat(xid, '.', id) from ${journal} where kind not in ('updated', 'expired', 'verification')
                order by xid desc, id desc limit 1),
               extract(epoch from greatest(
                 (select max(expires) from ${entries} where state = 'active' and expires <= ${now.toISOString()}),
                 (select max(at) from ${journal} where kind = 'expired')))) as state`,
       );
       return state?.state ?? "";
+    },
+
+    /** Active entries that came in by the local network's door, at most `limit`. */
+    async listLocal(now: Date, limit: number): Promise<EntryRow[]> {
+      return db
+        .select()
+        .from(entries)
+        .where(and(eq(entries.door, "lan"), current(now)))
+        .limit(limit);
     },
 
     /** Active entries whose registration had run out by `now`, at most `limit`. */
@@ -204,20 +232,14 @@ export function createEntryReader(db: Queryable) {
         .limit(limit);
     },
 
-    /** The active ones among `keys`, in no order. */
+    /** The active ones among `keys` that anybody may find, in no order. */
     async findActive(keys: readonly EntryKey[], now: Date): Promise<StoredEntry[]> {
-      if (keys.length === 0) return [];
-      return db
-        .select(joined)
-        .from(entries)
-        .innerJoin(versions, eq(versions.id, entries.versionId))
-        .where(
-          and(
-            inArray(entries.key, [...keys]),
-            eq(entries.state, "active"),
-            or(isNull(entries.expires), gt(entries.expires, now)),
-          ),
-        );
+      return keys.length === 0 ? [] : findWhere(and(inArray(entries.key, [...keys]), discoverable(now)));
+    },
+
+    /** The active ones among `keys`, whoever may find them, in no order. */
+    async findCurrent(keys: readonly EntryKey[], now: Date): Promise<StoredEntry[]> {
+      return keys.length === 0 ? [] : findWhere(and(inArray(entries.key, [...keys]), current(now)));
     },
 
     /** The versions of an entry without their documents, newest first, evidence of equivocation included. */

@@ -91,6 +91,31 @@ export function factsOf(td: JsonObject): ThingFacts {
   };
 }
 
+/** The names under which a description appears to people: its titles in all languages, and its vendors. */
+export function shownNamesOf(td: JsonObject): { field: "title" | "vendor"; name: string }[] {
+  return [
+    ...textsOf(td, "title", "titles", null).map(({ text }) => ({ field: "title" as const, name: text })),
+    ...vendorsOf(td).map((name) => ({ field: "vendor" as const, name })),
+  ];
+}
+
+/**
+ * The host names of the forms' addresses, resolved against `base` (TD 1.1 §5.3.4.2), in lower case and without ports.
+ * Addresses without a host, such as `urn:…`, have none; one that cannot be read counts as a host named "".
+ */
+export function formHostsOf(td: JsonObject): string[] {
+  const base = typeof td.base === "string" ? td.base : undefined;
+  const forms = [td, ...affordancesOf(td).map(({ value }) => value)].flatMap((holder) => formsOf(holder, ""));
+  const hosts = forms.flatMap(({ value: { href } }) => {
+    if (typeof href !== "string") return [];
+    // Templates of URI variables are no URLs; what is in braces is never the host of a description in good faith.
+    const url = URL.parse(href.replace(/\{[^{}]*\}/g, ""), base);
+    if (url === null) return [""];
+    return url.host === "" ? [] : [url.hostname.toLowerCase()];
+  });
+  return unique(hosts);
+}
+
 function factsOfAffordance(affordance: Affordance, defaultLanguage: string | null): AffordanceFacts {
   const { kind, name, value } = affordance;
   return {

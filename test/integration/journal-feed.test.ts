@@ -5,6 +5,7 @@ import { appendToJournal, type JournalPosition, journalStart } from "../../src/d
 import { createChangeEvents } from "../../src/http/events/change-events.ts";
 import { createJournalFeed, type JournalFeed } from "../../src/http/events/journal-feed.ts";
 import { Subscription } from "../../src/http/events/subscription.ts";
+import { createAssessmentStore } from "../../src/things/assessment-store.ts";
 import { createChangeReader } from "../../src/things/change-reader.ts";
 import { createEntryReader } from "../../src/things/entry-store.ts";
 import { createTestDatabase, emptyTables } from "../support/database.ts";
@@ -28,7 +29,11 @@ beforeEach(async () => {
       return Reflect.get(target, name, receiver) as unknown;
     },
   }) as Queryable;
-  const readers = { changes: createChangeReader(db.orm), entries: createEntryReader(db.orm) };
+  const readers = {
+    changes: createChangeReader(db.orm),
+    entries: createEntryReader(db.orm),
+    assessments: createAssessmentStore(db.orm),
+  };
   feed = createJournalFeed({ db: counted, events: createChangeEvents({ epoch: "e", clock: systemClock, ...readers }) });
 });
 

@@ -12,12 +12,14 @@ export interface HeldBadge {
   explanation: string;
   /** Since when it is held, ISO 8601. */
   since: string;
+  /** When that was last found to be so, ISO 8601. */
+  checked: string;
 }
 
 /** Why an entry's name is labelled. */
 export interface LookalikeLabel {
   /** The entry that it resembles. */
-  of: string;
+  of: EntryKey;
   field: "title" | "vendor";
   explanation: string;
 }
@@ -46,7 +48,8 @@ export const assessments = pgTable(
     /** What was found about each credential, and about each badge that is not held, in words for people. */
     findings: jsonb("findings").$type<string[]>().notNull(),
     lookalike: jsonb("lookalike").$type<LookalikeLabel>(),
-    assessed: instant("assessed").notNull(),
+    /** Null while the entry still waits for its first assessment. */
+    assessed: instant("assessed"),
     /** When to look again; null: never, unless the entry changes. */
     due: instant("due"),
   },

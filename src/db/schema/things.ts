@@ -59,10 +59,6 @@ export const entries = pgTable(
     index("entries_expiring")
       .on(table.expires)
       .where(sql`${table.state} = 'active' and ${table.expires} is not null`),
-    // Whose proof lapses.
-    index("entries_lapsing")
-      .on(table.proofExpires)
-      .where(sql`${table.state} = 'active' and ${table.proofExpires} is not null`),
   ],
 );
 

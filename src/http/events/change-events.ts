@@ -1,15 +1,20 @@
+import { trustOf } from "../../admission/trust.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { EntryKey } from "../../base/ids.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../base/json.ts";
 import { limits } from "../../base/limits.ts";
 import { formatCursor, type JournalPosition, type JournalRow } from "../../db/journal.ts";
+import type { AssessmentStore } from "../../things/assessment-store.ts";
 import type { ChangeReader, Standing } from "../../things/change-reader.ts";
 import { enrichDescription } from "../../things/enrich.ts";
 import { descriptionOf, type EntryReader, type StoredEntry } from "../../things/entry-store.ts";
 import { mergePatchBetween } from "../../things/merge-patch.ts";
 import { formatEvent } from "./sse.ts";
 
-/** The notifications of a directory (WoT Discovery §7.3.2.2, tdd-notification-event-types). */
+/**
+ * The notifications of a directory (WoT Discovery §7.3.2.2, tdd-notification-event-types), and one of our own: that what
+ * can be relied on about an entry has changed, though its description has not.
+ */
 export const eventTypes = ["thing_created", "thing_updated", "thing_deleted", "verification_changed"] as const;
 export type EventType = (typeof eventTypes)[number];
 
@@ -35,6 +40,7 @@ export interface ChangeEventDeps {
   epoch: string;
   changes: ChangeReader;
   entries: EntryReader;
+  assessments: Pick<AssessmentStore, "find">;
   clock: Clock;
 }
 
@@ -42,11 +48,12 @@ export interface ChangeEventDeps {
  * Makes events of journal rows. A row says that something happened, and what a reader is told is what it may see now:
  *
  * - An entry that is not the first one of its thing id is not spoken of: no route of the Things API leads to it.
- * - Of an entry that the operator has unlisted, only its end is told, since whoever has a copy must learn of it.
+ * - Of an entry that was unlisted, only its end is told, since whoever has a copy must learn of it.
+ * - Of one that only who knows its id may find, nothing is told but that it is no longer for everybody.
  * - Contents are those of the entry as it is. Of one that is retracted, removed or expired by now, only the id is left.
  * - A Tombstone that came before its thing ends nothing.
  */
-export function createChangeEvents({ epoch, changes, entries, clock }: ChangeEventDeps) {
+export function createChangeEvents({ epoch, changes, entries, assessments, clock }: ChangeEventDeps) {
   /** The changes among `rows` that readers hear of, in their order. */
   async function visibleChanges(rows: readonly JournalRow[]): Promise<Change[]> {
     const standings = await changes.standingOf([...new Set(rows.map(({ entryKey }) => entryKey))]);
@@ -56,6 +63,7 @@ export function createChangeEvents({ epoch, changes, entries, clock }: ChangeEve
       const standing = standings.get(row.entryKey);
       if (standing !== undefined && !standing.isPrimary) continue;
       if (standing?.state === "unlisted" && type !== "thing_deleted") continue;
+      if (standing?.visibility === "by-id" && row.kind !== "unlisted") continue;
       if (row.kind === "retracted" && !(await endsSomething(row, standing))) continue;
       visible.push({ type, position: { xid: row.xid, id: row.id }, row });
     }
@@ -93,8 +101,16 @@ export function createChangeEvents({ epoch, changes, entries, clock }: ChangeEve
     const id = row.thingId;
     const stored = active.get(row.entryKey);
     if (type === "thing_deleted" || stored === undefined) return { id };
+    if (type === "verification_changed") return { id, ...(await trustIn(stored)) };
     if (type === "thing_created") return { id, ...shown(stored, descriptionOf(stored)) };
     return { ...(await patchOf(row, stored)), id };
+  }
+
+  /** How an entry's proof stands now, as `/registration` says it in full. */
+  async function trustIn({ entry }: StoredEntry): Promise<JsonObject> {
+    const now = clock.now();
+    const { state, reason, badges } = trustOf(entry, (await assessments.find([entry.key])).get(entry.key), now);
+    return { verification: { state, reason }, badges: badges.map(({ badge }) => badge) };
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   parseCursor,
   readJournal,
 } from "../../db/journal.ts";
+import { createAssessmentStore } from "../../things/assessment-store.ts";
 import { createChangeReader } from "../../things/change-reader.ts";
 import { createEntryReader } from "../../things/entry-store.ts";
 import { networkOf } from "../connection.ts";
@@ -110,6 +111,7 @@ export function createEventStreams({ db, epoch, clock, settings }: EventStreamsD
     clock,
     changes: createChangeReader(db),
     entries: createEntryReader(db),
+    assessments: createAssessmentStore(db),
   });
   const feed = createJournalFeed({ db, events });
   const asReader = createGate(replayReadersMax);

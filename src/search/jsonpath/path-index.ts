@@ -69,7 +69,7 @@ export async function findCandidates(db: Queryable, page: CandidatePage): Promis
         select encode(found.key, 'hex') as key, listed.thing_id
         from found cross join lateral (
           select e.thing_id from ${entries} e
-          where e.key = found.key and e.is_primary and e.state = 'active'
+          where e.key = found.key and e.is_primary and e.visibility = 'public' and e.state = 'active'
             and (e.expires is null or e.expires > ${page.now.toISOString()})
           limit 1) listed
         where listed.thing_id > ${page.after ?? ""}
