@@ -1,3 +1,5 @@
+import { shortened, withoutHidden } from "../base/shown-text.ts";
+
 /** What a command may touch of the process that it runs in. */
 export interface Terminal {
   /** Results only. */
@@ -19,16 +21,15 @@ export function say(terminal: Terminal, text: string): void {
   terminal.stderr.write(`${text}\n`);
 }
 
-/** C0 and C1 controls but the line feed, and formatting that reorders or hides text (Trojan Source, escape codes). */
-const hiddenPattern = /(?!\n)[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu;
+/** White space that moves the cursor elsewhere than to the next line. */
+const cursorPattern = /(?!\n)[\p{Cc}\u2028\u2029]/gu;
 
 /** `text` without what could steer a terminal or show something else than is there: for texts that strangers wrote. */
 export function printable(text: string): string {
-  return text.replaceAll(hiddenPattern, "");
+  return withoutHidden(text).replaceAll(cursorPattern, "");
 }
 
-/** The same on one line, cut to `unitsMax` UTF-16 units. */
+/** The same on one line, cut to `unitsMax` UTF-16 units. Not normalised: ids are copied from here. */
 export function printableLine(text: string, unitsMax = 200): string {
-  const line = printable(text).replaceAll(/\s+/g, " ").trim();
-  return line.length <= unitsMax ? line : `${line.slice(0, unitsMax - 1).trimEnd()}…`;
+  return shortened(printable(text).replaceAll(/\s+/g, " ").trim(), unitsMax);
 }

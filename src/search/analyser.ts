@@ -1,4 +1,5 @@
 import { stemmer } from "stemmer";
+import { withoutPiledMarks } from "../base/shown-text.ts";
 
 /** A word of a text, as it is indexed and searched. */
 export interface Word {
@@ -69,7 +70,7 @@ export function splitName(name: string): string[] {
  */
 export function capabilityKey(name: string): string {
   const key = splitName(name).join(" ");
-  return key === "" ? name.normalize("NFKC").replace(/\p{C}/gu, "").trim().toLowerCase() : key;
+  return key === "" ? withoutPiledMarks(name).normalize("NFKC").replace(/\p{C}/gu, "").trim().toLowerCase() : key;
 }
 
 /**
@@ -126,7 +127,7 @@ function stemOf(word: string): string {
 /** The pieces of a text that hold words, accents and invisible characters removed, with their case. */
 function chunksOf(text: string): string[] {
   if (plainAscii.test(text)) return text.match(chunk) ?? [];
-  const folded = text
+  const folded = withoutPiledMarks(text)
     .normalize("NFKD")
     .replace(/[\u0300-\u036f\p{Cf}]/gu, "")
     .normalize("NFC")

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { withoutPiledMarks } from "../base/shown-text.ts";
 import { capabilityKey } from "./analyser.ts";
 import type { FacetName } from "./port.ts";
 
@@ -25,7 +26,7 @@ export function filterKey(filter: FilterName, value: string): string {
   if (filter === "capability") return capabilityKey(value);
   // DIDs and URLs tell case apart.
   if (filter === "controller" || filter === "origin") return value;
-  return value.normalize("NFKC").toLowerCase().replace(/\s+/gu, " ").trim();
+  return withoutPiledMarks(value).normalize("NFKC").toLowerCase().replace(/\s+/gu, " ").trim();
 }
 
 /** `lexemes` as a tsquery that matches any of them. */
