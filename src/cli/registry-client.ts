@@ -1,5 +1,9 @@
+import { randomUUID } from "node:crypto";
+import { systemClock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { ValidationError } from "../base/problem.ts";
+import { signRequest } from "../identity/http-signature.ts";
+import type { SigningKey } from "../identity/keys.ts";
 import { Refusal, Unreachable } from "./failure.ts";
 
 /** Milliseconds that a registry has for one answer. */
@@ -33,6 +37,10 @@ export interface SearchItem {
   matched: { capability: string; name: string }[];
   controller: string | null;
   verified: boolean;
+  verification: string;
+  badges: string[];
+  /** The entry, better known, that this one could be taken for. */
+  lookalike: { id: string; controller: string | null; field: string } | null;
   origin: string | null;
   href: string;
 }
@@ -40,6 +48,42 @@ export interface SearchItem {
 export interface SearchAnswer {
   items: SearchItem[];
   next: string | null;
+}
+
+/** An API token, as the registry tells of it. */
+export interface TokenFacts {
+  id: string;
+  name: string;
+  scope: string;
+  created: string;
+  expires: string | null;
+  revoked: string | null;
+}
+
+/** The local network as a registry sees it. */
+export interface LanAnswer {
+  enabled: boolean;
+  reason: string;
+  interfaces: { name: string; address: string | null; announced: boolean; error: string | null }[];
+  announced: { instance: string; type: string; td: string }[];
+  services: {
+    instance: string;
+    type: string;
+    address: string | null;
+    port: number | null;
+    state: string;
+    ids: string[];
+    title: string | null;
+    error: string | null;
+  }[];
+}
+
+/** A request that changes something. */
+interface Change {
+  method: "POST" | "PUT" | "DELETE";
+  body?: { type: string; text: string };
+  /** Signs the request (RFC 9421). */
+  key?: SigningKey;
 }
 
 /** A registry, over HTTP. Methods throw a Refusal with what the registry said, or Unreachable. */
@@ -51,6 +95,22 @@ export interface RegistryClient {
   /** The current document of an entry; null if there is none. */
   find(id: string): Promise<FetchedDocument | null>;
   search(query: URLSearchParams): Promise<SearchAnswer>;
+  /** What it finds on its local network. */
+  lan(): Promise<LanAnswer>;
+  /** Renews an entry, signed by its controller's key; `ttlSeconds` null: for the ttl that it has. */
+  renew(id: string, ttlSeconds: number | null, key: SigningKey): Promise<{ id: string; expires: string }>;
+  /** Takes an entry out of the registry, signed by its controller's key. */
+  unlist(id: string, key: SigningKey): Promise<void>;
+  /** Chooses who finds an entry, signed by its controller's key. */
+  chooseVisibility(id: string, visibility: string, key: SigningKey): Promise<{ id: string; href: string }>;
+  createToken(fields: {
+    name: string;
+    scope: string;
+    expires?: string;
+    ttl?: number;
+  }): Promise<TokenFacts & { token: string }>;
+  listTokens(): Promise<TokenFacts[]>;
+  revokeToken(id: string): Promise<void>;
 }
 
 /** @param registry the registry's URL, without a trailing slash. */
@@ -58,9 +118,14 @@ export function createRegistryClient({ registry, token }: { registry: string; to
   const authorization: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
   const urlOf = (id: string) => `${registry}/things/${encodeURIComponent(id)}`;
 
-  async function write(url: string, method: "POST" | "PUT", mediaType: string, document: string): Promise<Response> {
-    const headers = { "content-type": mediaType, accept: "application/json", ...authorization };
-    const response = await send(registry, url, { method, headers, body: document });
+  async function write(url: string, { method, body, key }: Change): Promise<Response> {
+    const targetUri = new URL(url).href;
+    const content: RequestInit = body === undefined ? {} : { body: body.text };
+    const type: Record<string, string> = body === undefined ? {} : { "content-type": body.type };
+    const now = { created: systemClock.now(), nonce: randomUUID() };
+    const signature = key === undefined ? {} : signRequest({ method, targetUri, body: body?.text ?? "" }, key, now);
+    const headers = { ...type, accept: "application/json", ...authorization, ...signature };
+    const response = await send(registry, targetUri, { method, headers, ...content });
     if (!response.ok) throw await refusalOf(response);
     return response;
   }
@@ -75,11 +140,12 @@ export function createRegistryClient({ registry, token }: { registry: string; to
 
   return {
     async post(document) {
-      return writtenOf(await write(`${registry}/things`, "POST", "application/td+json", document));
+      const body = { type: "application/td+json", text: document };
+      return writtenOf(await write(`${registry}/things`, { method: "POST", body }));
     },
 
     async put(id, document, mediaType) {
-      const response = await write(urlOf(id), "PUT", mediaType, document);
+      const response = await write(urlOf(id), { method: "PUT", body: { type: mediaType, text: document } });
       if (response.status === 201) return writtenOf(response);
       await response.body?.cancel();
       return { created: false, id, href: urlOf(id), repairs: [] };
@@ -94,7 +160,47 @@ export function createRegistryClient({ registry, token }: { registry: string; to
       if (!response.ok) throw await refusalOf(response);
       return (await jsonOf(response)) as SearchAnswer;
     },
+
+    async lan() {
+      const response = await read(`${registry}/lan`, "application/json");
+      if (!response.ok) throw await refusalOf(response);
+      return (await jsonOf(response)) as LanAnswer;
+    },
+
+    async renew(id, ttlSeconds, key) {
+      const body = jsonBody(ttlSeconds === null ? {} : { ttl: ttlSeconds });
+      const response = await write(`${urlOf(id)}/heartbeat`, { method: "POST", body, key });
+      return (await jsonOf(response)) as { id: string; expires: string };
+    },
+
+    async unlist(id, key) {
+      await write(urlOf(id), { method: "DELETE", key });
+    },
+
+    async chooseVisibility(id, visibility, key) {
+      const response = await write(`${urlOf(id)}/visibility`, { method: "POST", body: jsonBody({ visibility }), key });
+      return (await jsonOf(response)) as { id: string; href: string };
+    },
+
+    async createToken(fields) {
+      const response = await write(`${registry}/tokens`, { method: "POST", body: jsonBody(fields) });
+      return (await jsonOf(response)) as TokenFacts & { token: string };
+    },
+
+    async listTokens() {
+      const response = await read(`${registry}/tokens`, "application/json");
+      if (!response.ok) throw await refusalOf(response);
+      return ((await jsonOf(response)) as { tokens: TokenFacts[] }).tokens;
+    },
+
+    async revokeToken(id) {
+      await write(`${registry}/tokens/${encodeURIComponent(id)}`, { method: "DELETE" });
+    },
   };
+}
+
+function jsonBody(value: object): { type: string; text: string } {
+  return { type: "application/json", text: JSON.stringify(value) };
 }
 
 /** Fetches a document from any http(s) URL; a Tombstone counts although its status is 410. Throws a Refusal. */

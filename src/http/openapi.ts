@@ -14,9 +14,13 @@ export function openApiDocument(app: OpenAPIHono, serverUrl: string) {
     servers: [{ url: serverUrl }],
     tags: [
       { name: "Things", description: "The W3C WoT Discovery Things API." },
+      { name: "Owner acts", description: "What owners do without a new document, by signed requests (RFC 9421)." },
       { name: "Search", description: "Finding things." },
       { name: "Events", description: "Being told of changes (WoT Discovery, notification API)." },
+      { name: "Log", description: "All accepted changes, chained by hashes." },
+      { name: "LAN", description: "What the local network offers." },
       { name: "Introduction", description: "Getting to know the registry." },
+      { name: "Tokens", description: "API tokens, for operators." },
       { name: "Operations", description: "Health, metrics, documentation." },
     ],
   });

@@ -60,7 +60,8 @@ export function problemResponse(problem: Problem, headers: Record<string, string
     headers: {
       "content-type": problemMediaType,
       ...(problem.retryAfterSeconds === undefined ? {} : { "retry-after": String(problem.retryAfterSeconds) }),
-      ...(problem.type === "token-required" ? { "www-authenticate": 'Bearer realm="thingstead"' } : {}),
+      // RFC 9110 §15.5.2. There is no registered scheme for signatures of messages: they come beside any.
+      ...(problem.status === 401 ? { "www-authenticate": 'Bearer realm="thingstead"' } : {}),
       ...headers,
     },
   });

@@ -1,14 +1,14 @@
 import type { Clock } from "../base/clock.ts";
 import { type Did, type Digest, digestOf } from "../base/ids.ts";
-import type { JsonObject, JsonValue } from "../base/json.ts";
+import type { JsonObject } from "../base/json.ts";
 import { limits } from "../base/limits.ts";
 import type { Problem } from "../base/problem.ts";
 import { cryptosuites, hashDataOf, signatureBytes, verifyHashData } from "./cryptosuite.ts";
-import { type VerificationMethod, verificationMethodOf } from "./did-document.ts";
-import { dateOfInstant, instantOf, normaliseInstant } from "./instant.ts";
+import { verificationMethodOf } from "./did-document.ts";
+import { dateOfInstant } from "./instant.ts";
+import { endedBy, importListedKey } from "./listed-key.ts";
 import { EncodingError } from "./multikey.ts";
 import { checkPeriod, type Claim, hasExpired, proofFault, readClaim } from "./proof-claim.ts";
-import { importVerificationKey, type VerificationKey } from "./public-key.ts";
 import type { DidResolution, DidResolver } from "./resolver.ts";
 
 export { normaliseInstant } from "./instant.ts";
@@ -122,13 +122,11 @@ function checkSignature(claim: Claim, resolution: DidResolution, now: Date): Out
   if (method.controller !== claim.controller) {
     return fails("key-changed", "verificationMethod", `is a key whose controller is not ${claim.controller}`);
   }
-  for (const name of ["revoked", "expires"] as const) {
-    if (hasPassed(method[name], now)) {
-      const description = `is a key that must not be used any more, by its "${name}"`;
-      return fails("key-revoked", "verificationMethod", description);
-    }
+  const ended = endedBy(method, now);
+  if (ended !== null) {
+    return fails("key-revoked", "verificationMethod", `is a key that must not be used any more, by its "${ended}"`);
   }
-  const imported = importKey(method, resolution);
+  const imported = importListedKey(method, resolution);
   if (imported instanceof EncodingError) {
     return fails("key-changed", "verificationMethod", `leads to a key that ${imported.message}`);
   }
@@ -152,24 +150,4 @@ function checkSignature(claim: Claim, resolution: DidResolution, now: Date): Out
 /** @param field the proof's member that is to blame where the document was never accepted. */
 function fails(reason: KeyReason, field: string, description: string): Outcome {
   return { holds: false, reason, problem: proofFault(field, description) };
-}
-
-function importKey(method: VerificationMethod, { keys }: DidResolution): VerificationKey | EncodingError {
-  const known = keys?.get(method.id);
-  if (known !== undefined) return known;
-  try {
-    const imported = importVerificationKey(method);
-    keys?.set(method.id, imported);
-    return imported;
-  } catch (error) {
-    if (error instanceof EncodingError) return error;
-    throw error;
-  }
-}
-
-/** Whether a key's `expires` or `revoked` says that it is over; what cannot be read counts as said. */
-function hasPassed(value: JsonValue | undefined, now: Date): boolean {
-  if (value === undefined) return false;
-  const instant = typeof value === "string" ? normaliseInstant(value) : null;
-  return instant === null || instant <= instantOf(now);
 }
