@@ -146,7 +146,9 @@ export async function rewindConsumer(db: Queryable, consumer: string): Promise<v
 /**
  * The epoch of this database. When the data was restored into another cluster, or an older state came back, the
  * transaction ids there start elsewhere: then the journal is renumbered in its old order, consumers start again,
- * and a new epoch tells everybody who holds a cursor. A copied PGlite directory cannot be told from its original.
+ * and a new epoch tells everybody who holds a cursor. The public log keeps its entries, which follow their rows: what
+ * was published must never seem to shrink, and its consumer compares them with the journal as it starts again. A copied
+ * PGlite directory cannot be told from its original.
  */
 export async function establishEpoch(db: Queryable): Promise<string> {
   return db.transaction(async (tx) => {
@@ -162,6 +164,12 @@ export async function establishEpoch(db: Queryable): Promise<string> {
     if (known !== undefined && known.lineage === now.lineage && !now.ahead) return known.epoch;
 
     if (known !== undefined) {
+      // All rows at once, however many there are.
+      await tx.execute(sql`set local statement_timeout = 0`);
+      await tx.execute(sql`
+        update log_entries set xid = pg_current_xact_id(), journal_id = renumbered.id
+        from (select xid, id as old_id, row_number() over (order by xid, id) as id from journal) as renumbered
+        where log_entries.xid = renumbered.xid and log_entries.journal_id = renumbered.old_id`);
       await tx.execute(sql`
         update journal set xid = pg_current_xact_id(), id = renumbered.id
         from (select xid, id as old_id, row_number() over (order by xid, id) as id from journal) as renumbered
