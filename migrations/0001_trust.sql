@@ -53,6 +53,7 @@ ALTER TABLE "entries" ADD COLUMN "visibility" text DEFAULT 'public' NOT NULL;-->
 ALTER TABLE "entries" ADD COLUMN "proof_expires" timestamp (3) with time zone;--> statement-breakpoint
 CREATE INDEX "assessments_due" ON "assessments" USING btree ("due") WHERE "assessments"."due" is not null;--> statement-breakpoint
 CREATE INDEX "entry_names_skeleton" ON "entry_names" USING btree ("skeleton");--> statement-breakpoint
+CREATE INDEX "entry_names_known" ON "entry_names" USING btree ("strength") WHERE "entry_names"."strength" > 1;--> statement-breakpoint
 CREATE INDEX "entry_names_stubs" ON "entry_names" USING gin ("stubs") WHERE "entry_names"."strength" > 1;--> statement-breakpoint
 CREATE INDEX "request_nonces_controller" ON "request_nonces" USING btree ("controller");--> statement-breakpoint
 CREATE INDEX "request_nonces_expires" ON "request_nonces" USING btree ("expires");--> statement-breakpoint

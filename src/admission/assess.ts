@@ -60,7 +60,7 @@ export async function assessEntry(
 
   const outcomes = standing.state === "verified" && entry.controller !== null ? await lookForBadges() : [];
   const badges = outcomes.flatMap((outcome) => heldBadge(outcome, before?.badges ?? [], now) ?? []);
-  const held = new Set(badges.map(({ badge }) => badge));
+  const heldNames = new Set(badges.map(({ badge }) => badge));
   return {
     key: entry.key,
     versionDigest: entry.versionDigest,
@@ -70,7 +70,7 @@ export async function assessEntry(
     absentSince: standing.absentSince,
     didDocumentRetrieved: standing.didDocumentRetrieved,
     badges,
-    findings: outcomes.filter(({ badge }) => !held.has(badge)).map(({ explanation }) => explanation),
+    findings: outcomes.filter(({ badge }) => !heldNames.has(badge)).map(({ explanation }) => explanation),
     assessed: now,
     due: dueAfter(),
   };

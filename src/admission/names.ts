@@ -1,13 +1,11 @@
 import type { EntryKey } from "../base/ids.ts";
 import type { JsonObject } from "../base/json.ts";
 import { limits } from "../base/limits.ts";
+import { snippetOf } from "../base/shown-text.ts";
 import type { EntryName, LikeName } from "../things/assessment-store.ts";
-import { resemblanceOf, skeletonOf, stubsOf } from "../things/confusable.ts";
+import { resemblanceOf, skeletonOf } from "../things/confusable.ts";
 import { shownNamesOf } from "../things/facts.ts";
 import type { LookalikeLabel } from "./trust.ts";
-
-/** Characters of a name that are kept to be shown beside a label. */
-const nameCharactersMax = 200;
 
 /** The names under which a description appears, as lookalikes are compared; at most `limits.namesPerEntryMax`. */
 export function entryNamesOf(td: JsonObject): EntryName[] {
@@ -17,9 +15,8 @@ export function entryNamesOf(td: JsonObject): EntryName[] {
     if (skeleton === "" || names.size >= limits.namesPerEntryMax) continue;
     names.set(`${field}:${skeleton}`, {
       field,
-      name: name.slice(0, nameCharactersMax).toWellFormed(),
+      name: snippetOf(name, limits.snippetTitleCharactersMax),
       skeleton,
-      stubs: stubsOf(skeleton),
     });
   }
   return [...names.values()];

@@ -93,6 +93,6 @@ describe("texts", () => {
 test("piles of combining marks cost no more than other characters", () => {
   // Normalising a run of marks takes time quadratic in its length: this one would take seconds, and more than the test has.
   const piled = `a${"\u0301\u0316".repeat(600_000)} weather`;
-  expect(analyse(piled, null).map(({ plain }) => plain)).toContain("weather");
+  expect(plain(piled)).toContain("weather");
   expect(capabilityKey(piled)).toBe("a weather");
 });

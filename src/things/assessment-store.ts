@@ -2,9 +2,10 @@ import { and, eq, inArray, lte, sql } from "drizzle-orm";
 import type { Digest, EntryKey } from "../base/ids.ts";
 import { type Queryable, rowsOf } from "../db/client.ts";
 import { assessments, entries, entryNames } from "../db/schema/index.ts";
+import { stubsOf } from "./confusable.ts";
 
 export type AssessmentRow = typeof assessments.$inferSelect;
-export type EntryName = Pick<typeof entryNames.$inferSelect, "field" | "name" | "skeleton" | "stubs">;
+export type EntryName = Pick<typeof entryNames.$inferSelect, "field" | "name" | "skeleton">;
 
 /** A name of another entry that is like one of an entry's own. */
 export interface LikeName {
@@ -90,7 +91,7 @@ export function createAssessmentStore(db: Queryable) {
       if (names.size === 0) return;
       await db.delete(entryNames).where(inArray(entryNames.key, [...names.keys()]));
       const rows = [...names].flatMap(([key, { names: ofEntry, strength }]) =>
-        ofEntry.map((name) => ({ ...name, key, strength, stubs: strength > 1 ? name.stubs : null })),
+        ofEntry.map((name) => ({ ...name, key, strength, stubs: strength > 1 ? stubsOf(name.skeleton) : null })),
       );
       if (rows.length > 0) await db.insert(entryNames).values(rows).onConflictDoNothing();
     },
@@ -102,8 +103,15 @@ export function createAssessmentStore(db: Queryable) {
     async findLikeNames(
       wanted: readonly { key: EntryKey; strength: number; names: readonly EntryName[] }[],
     ): Promise<LikeName[]> {
+      // Most registries have few names that are known, and many have none: then nothing else has to be done.
+      const known = await db
+        .select({ key: entryNames.key })
+        .from(entryNames)
+        .where(sql`${entryNames.strength} > 1`)
+        .limit(1);
+      if (known.length === 0) return [];
       const looked = wanted.flatMap(({ key, strength, names }) =>
-        names.map(({ field, name, skeleton, stubs }) => ({ key: `\\x${key}`, strength, field, name, skeleton, stubs })),
+        names.map((name) => ({ ...name, key: `\\x${key}`, strength, stubs: stubsOf(name.skeleton) })),
       );
       if (looked.length === 0) return [];
       const rows = await rowsOf<{

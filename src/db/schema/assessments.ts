@@ -77,6 +77,10 @@ export const entryNames = pgTable(
   (table) => [
     primaryKey({ columns: [table.key, table.field, table.skeleton] }),
     index("entry_names_skeleton").on(table.skeleton),
+    // Whether there is any, in no time.
+    index("entry_names_known")
+      .on(table.strength)
+      .where(sql`${table.strength} > 1`),
     index("entry_names_stubs")
       .using("gin", table.stubs)
       .where(sql`${table.strength} > 1`),
