@@ -9,6 +9,7 @@ import postgres from "postgres";
 import { seededRandom } from "../test/support/random.ts";
 import { createSigner, syntheticTd } from "./corpus.ts";
 import { type Figures, type Load, measureHttp } from "./load.ts";
+import { measureVerification } from "./verification.ts";
 
 /**
  * Measures a registry against what it is built on, side by side in one run: the ratios count, since machines differ
@@ -35,6 +36,7 @@ interface Bench {
   loaded: number;
 }
 
+await benchVerification();
 for (const kind of options.databases.split(",")) {
   console.log(`\n# ${kind}, ${clients} clients, ${seconds} s each`);
   await withServer(kind, async (bench) => {
@@ -48,6 +50,15 @@ for (const kind of options.databases.split(",")) {
       await benchRegistration(bench);
     }
   });
+}
+
+async function benchVerification(): Promise<void> {
+  const rates = await measureVerification(seconds);
+  const reference = rates["with canonicalisation"] ?? Number.NaN;
+  console.log(`\n${"proofs, one thread".padEnd(30)}${["/s", "ratio"].map((head) => head.padStart(10)).join("")}`);
+  for (const [name, rate] of Object.entries(rates)) {
+    console.log(`${name.padEnd(30)}${rate.toFixed(0).padStart(10)}${(rate / reference).toFixed(2).padStart(10)}`);
+  }
 }
 
 async function benchById(bench: Bench): Promise<void> {

@@ -3,24 +3,32 @@ import { serve, type ServerType } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { createAdmission } from "./admission/admission.ts";
+import { startAssessor } from "./admission/assessor.ts";
 import { startExpiry } from "./admission/expiry.ts";
 import { createIndexWait } from "./admission/index-wait.ts";
 import { startIndexer } from "./admission/indexer.ts";
 import { startPathIndexer } from "./admission/path-indexer.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
-import { createEgress } from "./base/egress.ts";
+import { createEgress, type Egress } from "./base/egress.ts";
+import { createHostBudget, withHostBudget } from "./base/host-budget.ts";
 import { loggerOf } from "./base/log.ts";
-import type { Config } from "./config.ts";
+import { type Config, isLoopbackHost } from "./config.ts";
 import { type Database, type DatabaseOptions, openDatabase, pingDatabase } from "./db/client.ts";
 import { establishEpoch, type JournalPosition } from "./db/journal.ts";
+import { createLogReader, startPublicLog } from "./db/public-log.ts";
 import { createApp } from "./http/app.ts";
 import { answerBrokenRequests } from "./http/broken-requests.ts";
 import { createEventStreams, type EventSettings } from "./http/events/event-streams.ts";
 import { createJsonPathSearch } from "./http/jsonpath/jsonpath-search.ts";
-import { loadRegistryKey, registryDidDocument } from "./identity/registry-identity.ts";
+import { createApiTokens } from "./identity/api-tokens.ts";
+import { loadRegistryKey, registryDidDocument, registrySigningKey } from "./identity/registry-identity.ts";
+import { createRequestNonces } from "./identity/request-nonces.ts";
 import { createDidResolver } from "./identity/resolver.ts";
+import { createLan, type LanOptions, type LanParts } from "./lan/lan.ts";
 import { createPostgresSearch } from "./search/postgres.ts";
+import { createAssessmentStore } from "./things/assessment-store.ts";
 import { createEntryReader } from "./things/entry-store.ts";
+import { createVersionReader } from "./things/version-reader.ts";
 
 /** Milliseconds that requests under way are given when the service stops. */
 const drainMs = 5_000;
@@ -32,6 +40,8 @@ export interface Service extends AsyncDisposable {
   /** Where it listens. */
   readonly address: { host: string; port: number };
   readonly database: Database["kind"];
+  /** Whether it uses the local network, and why. */
+  readonly lan: { enabled: boolean; reason: string };
   /** Answers requests without the network, for tests. */
   readonly app: OpenAPIHono;
   /** Finishes the requests under way, stops the consumers, closes the database. */
@@ -43,8 +53,12 @@ export interface ServiceParts {
   clock?: Clock;
   /** An open database, which stays the caller's to close; otherwise the configured one is opened. */
   database?: Database;
+  /** An HTTP client for other hosts; the service closes it. */
+  egress?: Egress;
   /** Bounds and intervals of the event streams that differ from the limits. */
   events?: Partial<EventSettings>;
+  /** Sockets and intervals of the local network. */
+  lan?: LanParts;
 }
 
 /**
@@ -59,9 +73,9 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const epoch = await establishEpoch(db.orm);
   const registryKey = await loadRegistryKey(db.orm);
 
-  const egress = createEgress({ allowPrivateAddresses: config.allowPrivateAddresses });
+  const { allowPrivateAddresses, egressPorts } = config;
+  const egress = parts.egress ?? createEgress({ allowPrivateAddresses, ports: egressPorts });
   stack.defer(() => egress.close());
-  const { allowPrivateAddresses } = config;
   const resolver = createDidResolver({ egress, clock, allowPrivateAddresses });
 
   const metrics = createMetrics();
@@ -77,10 +91,21 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
 
   const events = createEventStreams({ db: db.orm, epoch, clock, settings: parts.events ?? {} });
   metrics.watchEventStreams(events.count);
+
+  const publicLog = startPublicLog({ db: db.orm });
+  stack.defer(() => publicLog.stop());
+
   const onAppend = (position: JournalPosition) => {
     indexer.wake();
+    publicLog.wake();
+    assessor.wake();
     events.wake(position);
   };
+
+  const { trustedIssuers } = config;
+  const budgeted = withHostBudget(egress, createHostBudget(clock));
+  const assessor = startAssessor({ db, resolver, egress: budgeted, clock, trustedIssuers, onAppend });
+  stack.defer(() => assessor.stop());
 
   const expiry = startExpiry({ db, clock, onAppend });
   stack.defer(() => expiry.stop());
@@ -95,6 +120,19 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     onAdmission: metrics.countAdmission,
   });
 
+  const log = createLogReader(db.orm);
+  const lan = createLan({
+    options: lanOptions(config),
+    egress,
+    admission,
+    entries,
+    log,
+    clock,
+    seed: epoch,
+    sharesDatabase: db.kind !== "pglite",
+    parts: parts.lan,
+  });
+
   let publicUrl = config.publicUrl ?? "";
   const app = createApp({
     publicUrl: () => publicUrl,
@@ -102,23 +140,34 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     admissionMode: config.admission,
     readAccess: config.readAccess,
     adminToken: config.adminToken,
+    apiTokens: createApiTokens(db.orm),
+    requestNonces: createRequestNonces(db.orm),
+    resolver,
     entries,
+    versions: createVersionReader(db.orm),
+    assessments: createAssessmentStore(db.orm),
     search: engine,
     searchable: (position) => indexWait.searchable(position),
     jsonPath,
     events,
+    log,
+    lan,
+    signingKey: () => registrySigningKey(registryKey, publicUrl),
     didDocument: () => registryDidDocument(registryKey, publicUrl),
     checkReady: () => pingDatabase(db),
     metrics: metrics.registry,
     clock,
   });
 
-  const { server, port } = await listen(app, config.host, config.port);
+  const { server, address, port } = await listen(app, config.host, config.port);
   stack.defer(() => stopListening(server));
   // Before the server waits for its requests: event streams would never end by themselves.
   stack.defer(() => events.stop());
   if (config.publicUrl === null) publicUrl = `http://localhost:${port}`;
   loggerOf().info("listening", { host: config.host, port, database: db.kind });
+  // Before all else ends, so that nobody is led to a server which has stopped.
+  stack.defer(() => lan.stop());
+  await lan.start({ address, port });
 
   const running = stack.move();
   const close = () => running.disposeAsync();
@@ -126,6 +175,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     publicUrl,
     address: { host: config.host, port },
     database: db.kind,
+    lan: { enabled: lan.report().enabled, reason: lan.report().reason },
     app,
     close,
     [Symbol.asyncDispose]: close,
@@ -134,6 +184,11 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
 
 function databaseOptions({ databaseUrl, dataDir }: Config): DatabaseOptions {
   return databaseUrl === null ? { dataDir } : { databaseUrl };
+}
+
+function lanOptions({ host, lan, lanProxy, lanInterfaces, lanTtlSeconds }: Config): LanOptions {
+  const isLoopback = isLoopbackHost(host);
+  return { enabled: lan, host, isLoopback, proxy: lanProxy, interfaces: lanInterfaces, ttlSeconds: lanTtlSeconds };
 }
 
 function createMetrics() {
@@ -174,7 +229,11 @@ function createMetrics() {
   };
 }
 
-async function listen(app: OpenAPIHono, host: string, port: number): Promise<{ server: ServerType; port: number }> {
+async function listen(
+  app: OpenAPIHono,
+  host: string,
+  port: number,
+): Promise<{ server: ServerType; address: string; port: number }> {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
   const server = serve({ fetch: app.fetch, hostname: host, port }, resolve);
   server.once("error", reject);
@@ -182,7 +241,7 @@ async function listen(app: OpenAPIHono, host: string, port: number): Promise<{ s
   // A client that sends its request byte by byte must not hold a connection for long.
   if ("requestTimeout" in server) server.requestTimeout = 30_000;
   const bound = await promise;
-  return { server, port: bound.port };
+  return { server, address: bound.address, port: bound.port };
 }
 
 async function stopListening(server: ServerType): Promise<void> {

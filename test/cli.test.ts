@@ -75,6 +75,20 @@ describe("wrong usage ends with 2, and help does not", () => {
     [["sign", "a.json"]],
     [["register"]],
     [["retract", "urn:example:1"]],
+    [["heartbeat", "urn:example:1"]],
+    [["heartbeat", "urn:example:1", "--key", "a.json", "--ttl", "0"]],
+    [["heartbeat", "urn:example:1", "--key", "a.json", "--ttl", "soon"]],
+    [["unlist", "urn:example:1"]],
+    [["visibility", "urn:example:1", "--key", "a.json"]],
+    [["visibility", "urn:example:1", "secret", "--key", "a.json"]],
+    [["tokens"]],
+    [["tokens", "create", "a"]],
+    [["tokens", "create", "a", "--scope", "root"]],
+    [["tokens", "create", "a", "--scope", "read", "--expires", "soon"]],
+    [["tokens", "create", "a", "--scope", "read", "--expires", "0d"]],
+    [["tokens", "create", "a", "--scope", "read", "--expires", "2027-99-01"]],
+    [["tokens", "create", "a", "--scope", "read", "--expires", "2027-01-01T00:00:00"]],
+    [["tokens", "revoke"]],
     [["keygen", "--algorithm", "RSA"]],
     [["keygen", "--web", "example.com"]],
     [["keygen", "--web", "no domain", "--out", "never.json"]],
@@ -86,14 +100,23 @@ describe("wrong usage ends with 2, and help does not", () => {
     expect(ran.stderr).not.toMatch(/^\s+at /m);
   });
 
-  test.each(["serve", "keygen", "sign", "verify", "register", "search", "retract"])(
-    "%s --help has an example",
-    async (command) => {
-      const { code, stdout, stderr } = await run([command, "--help"]);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout).toContain(`  npx thingstead ${command} `.trimEnd());
-    },
-  );
+  test.each([
+    "serve",
+    "keygen",
+    "sign",
+    "verify",
+    "register",
+    "search",
+    "retract",
+    "heartbeat",
+    "unlist",
+    "visibility",
+    "tokens",
+  ])("%s --help has an example", async (command) => {
+    const { code, stdout, stderr } = await run([command, "--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain(`  npx thingstead ${command} `.trimEnd());
+  });
 
   test("a registry in the environment that is none is named", async () => {
     const ran = await run(["search"], { env: { THINGSTEAD_REGISTRY: "registry" } });
@@ -338,6 +361,103 @@ describe("retract", () => {
   test("what is not there is refused", async () => {
     expectRefusal(await run(["retract", "urn:example:never", "--key", key]), /There is no entry/);
     expectRefusal(await run(["retract", "never", "--key", key]), /There is no entry/);
+  });
+});
+
+describe("heartbeat, visibility and unlist", () => {
+  /** By the registry's public URL, which a signed request must name. */
+  const act = (args: readonly string[]) => run(args, { env: { THINGSTEAD_REGISTRY: registry.service.publicUrl } });
+  const statusOf = async (id: string) => (await registry.fetch(thingPath(id))).status;
+
+  test("do what the owner wants", async () => {
+    const { file, id } = await writeTd({ title: "Lighthouse keeper" });
+    await run(["register", file, "--key", key]);
+    const found = async () => (await run(["search", "lighthouse"])).code === 0;
+
+    const beat = await act(["heartbeat", id, "--key", key, "--ttl", "3600"]);
+    expect(beat).toMatchObject({ code: 0, stderr: `renewed ${id}, signed by ${did}\n` });
+    const facts = (await (await registry.fetch(`${thingPath(id)}/registration`)).json()) as Record<string, unknown>;
+    expect(facts["registration"]).toMatchObject({ expires: beat.stdout.trim(), ttl: 3600 });
+    expect((await act(["heartbeat", id, "--key", key])).code).toBe(0);
+
+    const hidden = await act(["visibility", id, "by-id", "--key", key]);
+    expect(hidden).toMatchObject({ code: 0, stdout: `${registry.service.publicUrl}${thingPath(id)}\n` });
+    expect([await found(), await statusOf(id)]).toEqual([false, 200]);
+    await act(["visibility", id, "public", "--key", key]);
+    expect(await found()).toBe(true);
+
+    expect(await act(["unlist", id, "--key", key])).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: `unlisted ${id}, signed by ${did}\n`,
+    });
+    expect([await found(), await statusOf(id)]).toEqual([false, 404]);
+    expect((await run(["register", file, "--key", key])).code, "it comes back").toBe(0);
+    expect(await statusOf(id)).toBe(200);
+  });
+
+  test("are refused with another key, and where nothing is", async () => {
+    const { file, id } = await writeTd();
+    await run(["register", file, "--key", key]);
+    expectRefusal(await act(["unlist", id, "--key", otherKey]), /problem:not-controller/);
+    expectRefusal(await act(["heartbeat", id, "--key", key]), /name a ttl/);
+    expectRefusal(await act(["visibility", "urn:example:never", "by-id", "--key", key]), /problem:not-found/);
+    expect(await statusOf(id)).toBe(200);
+  });
+
+  test("say which URL the registry goes by, where they were told another one", async () => {
+    const { file, id } = await writeTd();
+    await run(["register", file, "--key", key]);
+    const { publicUrl } = registry.service;
+    expect(registry.url).not.toBe(publicUrl);
+    const ran = await run(["unlist", id, "--key", key]);
+    expectRefusal(ran, /problem:invalid-signature/);
+    expect(ran.stderr).toContain(`@target-uri is ${publicUrl}${thingPath(id)}`);
+    expect(ran.stderr).toContain(`name the registry by its public URL, ${publicUrl}`);
+  });
+});
+
+describe("tokens", () => {
+  const env = { ADMIN_TOKEN: adminToken };
+
+  test("are made, used, listed and revoked", async () => {
+    const created = await run(["tokens", "create", "build server", "--scope", "admin", "--expires", "90d"], { env });
+    expect(created.code).toBe(0);
+    expect(created.stdout).toMatch(/^tst_[A-Za-z0-9_-]{43}\n$/);
+    const id = /[0-9a-f-]{36}/.exec(created.stderr)?.[0] ?? "";
+    const token = created.stdout.trim();
+    expect(created.stderr).not.toContain(token);
+
+    const listed = await run(["tokens", "list", "--token", token]);
+    expect(listed).toMatchObject({ code: 0, stderr: "" });
+    expect(listed.stdout).toMatch(new RegExp(`^${id} {2}admin {2}until \\S+ {2}build server$`, "m"));
+    expect(listed.stdout).not.toContain(token.slice(4));
+    const json = await run(["tokens", "list", "--json"], { env });
+    const { tokens } = JSON.parse(json.stdout) as { tokens: { id: string; expires: string; created: string }[] };
+    const facts = tokens.find((one) => one.id === id);
+    expect(Date.parse(facts?.expires ?? "") - Date.parse(facts?.created ?? "")).toBe(90 * 24 * 60 * 60 * 1000);
+
+    expect(await run(["tokens", "revoke", id], { env })).toMatchObject({ code: 0, stdout: "" });
+    expectRefusal(await run(["tokens", "list", "--token", token]), /was revoked at/);
+    expect((await run(["tokens", "list"], { env })).stdout).toMatch(new RegExp(`^${id} {2}admin {2}revoked \\S+`, "m"));
+  });
+
+  test.each([
+    ["2099-12-31", "2099-12-31T00:00:00.000Z"],
+    ["2099-12-31T01:00:00+01:00", "2099-12-31T00:00:00.000Z"],
+  ])("may end at %s", async (expires, instant) => {
+    const created = await run(["tokens", "create", "one", "--scope", "read", "--expires", expires], { env });
+    expect(created.stderr).toContain(`until ${instant}`);
+  });
+
+  test("are the operator's to manage", async () => {
+    expectRefusal(await run(["tokens", "list"]), /problem:token-required/);
+    expectRefusal(await run(["tokens", "create", "a", "--scope", "read"]), /problem:token-required/);
+    const { stdout } = await run(["tokens", "create", "a writer", "--scope", "write"], { env });
+    expectRefusal(await run(["tokens", "list", "--token", stdout.trim()]), /problem:insufficient-scope/);
+    expectRefusal(await run(["tokens", "revoke", "nothing"], { env }), /problem:not-found/);
+    const past = ["tokens", "create", "a", "--scope", "read", "--expires", "2020-01-01"];
+    expectRefusal(await run(past, { env }), /which has passed/);
   });
 });
 

@@ -16,6 +16,8 @@ import { parse, validate } from "./intake.ts";
 import {
   type Act,
   chooseVisibility,
+  type Departure,
+  endLocalEntry,
   removeEntry,
   type Renewal,
   renewEntry,
@@ -65,6 +67,8 @@ export interface Admission {
   renew(renewal: Renewal): Promise<Receipt>;
   /** Lets a controller choose who finds an entry. */
   chooseVisibility(choice: VisibilityChoice): Promise<Receipt>;
+  /** Ends an entry that is not on the local network any more; false if it was none. */
+  endLocal(departure: Departure): Promise<boolean>;
 }
 
 export function createAdmission(deps: AdmissionDeps): Admission {
@@ -167,6 +171,12 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       observed(choice.door, "visibility", (watch) =>
         watch.timeAsync("store", () => chooseVisibility(choice, place, deps.mode, clock.now())),
       ),
+
+    async endLocal(departure) {
+      const receipt = await endLocalEntry(departure, place, clock.now());
+      if (receipt?.position != null) deps.onAppend(receipt.position);
+      return receipt !== null;
+    },
   };
 }
 

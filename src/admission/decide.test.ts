@@ -300,3 +300,37 @@ describe("preconditions", () => {
     expect(problemOf(() => checkPrecondition(precondition, entry, now))).toBe(problem);
   });
 });
+
+describe("what is announced on the local network", () => {
+  const lamp: Document = { ...first, controller: null, door: "lan" };
+  const found = (change: Partial<EntryRow> = {}) =>
+    row(lamp, { door: "lan", origin: "Lamp._wot._tcp.local", ...change });
+  const announced = (document: Document, origin = "Lamp._wot._tcp.local") => {
+    const { candidate, ...rest } = attested(document);
+    return { ...rest, candidate: { ...candidate, submission: { ...candidate.submission, origin } } };
+  };
+
+  test("updates what the same announcer brought, unsigned", () => {
+    const changed = { ...lamp, text: "changed" };
+    expect(decide(announced(changed), [found()], now)).toMatchObject({ action: "update" });
+  });
+
+  test("replaces no unsigned entry of another announcer, or that came in by another way", () => {
+    expect(problemOf(() => decide(announced(lamp, "Other._wot._tcp.local"), [found()], now))).toBe("conflict");
+    expect(problemOf(() => decide(announced(lamp), [found({ door: "http", origin: null })], now))).toBe("conflict");
+  });
+
+  test("replaces no signed entry by an unsigned document", () => {
+    expect(problemOf(() => decide(announced(lamp), [row(first)], now))).toBe("signed-entry");
+  });
+
+  test("brings back a signed version that had left the network, but none that had run out otherwise", () => {
+    const signed: Document = { ...first, door: "lan" };
+    const gone = { state: "expired" as const, expires: new Date(now.getTime() - 1) };
+    expect(decide(announced(signed), [row(first, { ...gone, door: "lan" })], now)).toMatchObject({ action: "relist" });
+    expect(problemOf(() => decide(announced(signed), [row(first, gone)], now))).toBe("version-not-newer");
+    expect(problemOf(() => decide(attested(first), [row(first, { ...gone, door: "lan" })], now))).toBe(
+      "version-not-newer",
+    );
+  });
+});

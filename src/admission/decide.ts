@@ -2,7 +2,7 @@ import type { Etag } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { type EntryRow, etagOfEntry, isExpired } from "../things/entry-store.ts";
 import { allows, keepsApart } from "./authorize.ts";
-import type { Attested, Evidence, Precondition } from "./stages.ts";
+import type { Attested, Evidence, Precondition, Submission } from "./stages.ts";
 
 /** What the store has to write. */
 export type Decision =
@@ -36,6 +36,12 @@ export function decide(attested: Attested, rows: readonly EntryRow[], now: Date)
       );
     }
   }
+  if (submission.door === "lan" && own?.controller === null && !isOfAnnouncer(own, submission)) {
+    throw new Problem(
+      "conflict",
+      "An unsigned entry of this id came in by another way, or from another announcer, and is not replaced by this one.",
+    );
+  }
   checkPrecondition(submission.precondition, own ?? (controller === null ? null : primary), now);
 
   if (own === null) {
@@ -55,16 +61,21 @@ function decideUnsigned(attested: Attested, own: EntryRow, now: Date): Decision 
 
 function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
   const { candidate, verification } = attested;
+  const { submission } = candidate;
   if (verification === null || own.versionCreated === null) throw new Error("a signed entry without a proof's instant");
   // Not the digest of the bytes: anybody can write the same signed content with other white space, and make another
   // document of it, but only the controller can make another version.
   const versionDigest = verification.signedDigest;
-  const mayRelist = mayBringBack(own, candidate.submission.evidence);
+  const mayRelist = mayBringBack(own, submission.evidence);
 
   const sameInstant = verification.created === own.versionCreated;
   if (sameInstant && versionDigest === own.versionDigest) {
     // Whoever holds a document may send it; only its controller can say that it still counts.
-    if (own.state !== "retracted" && isGone(own, now)) throw expiredVersion(own);
+    if (own.state !== "retracted" && isGone(own, now)) {
+      // What had left the local network is there again, and says so itself.
+      if (submission.door === "lan" && own.door === "lan") return { action: "relist", entry: own };
+      throw expiredVersion(own);
+    }
     if (own.state !== "unlisted") return { action: "keep", entry: own };
     if (mayRelist) return { action: "relist", entry: own };
     throw unlistedEntry(own);
@@ -87,6 +98,11 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
     // To readers the entry was not there.
     revived: own.state !== "active" || isExpired(own, now),
   };
+}
+
+/** Whether an entry was found on the local network under the name that the submission comes from. */
+function isOfAnnouncer(entry: EntryRow, { origin }: Submission): boolean {
+  return entry.door === "lan" && entry.origin === origin;
 }
 
 /** Whether the entry's registration has run out, purged or not. */

@@ -1,4 +1,4 @@
-import type { ThingId } from "../base/ids.ts";
+import type { Did, ThingId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { type JournalPosition, appendToJournal } from "../db/journal.ts";
 import type { Queryable } from "../db/client.ts";
@@ -112,6 +112,33 @@ export function chooseVisibility(
     const position = await changeEntry(entry, { visibility, modified: now }, row, place.db);
     return position === null ? null : receiptOf("updated", { ...entry, visibility, modified: now }, position);
   });
+}
+
+export interface Departure {
+  thingId: ThingId;
+  controller: Did | null;
+  /** Who had announced it; an entry that has come from elsewhere since stays. */
+  origin: string;
+}
+
+/**
+ * Ends an entry that was found on the local network and is not there any more: an unsigned one is deleted, a signed one
+ * runs out now. Null if there is none such.
+ */
+export async function endLocalEntry(departure: Departure, place: Place, now: Date): Promise<Receipt | null> {
+  const { thingId, controller, origin } = departure;
+  for (let attempts = 0; ; attempts += 1) {
+    const rows = await place.entries.findAllOfThing(thingId);
+    const entry = rows.find((row) => row.controller === controller);
+    if (entry === undefined || entry.door !== "lan" || entry.origin !== origin || !isListed(entry, now)) return null;
+    const row = journalRow(controller === null ? "removed" : "expired", entry, { door: "lan", origin }, now);
+    const position =
+      controller === null
+        ? await deleteUnsigned(entry, place.db, (tx) => appendToJournal(tx, row))
+        : await changeEntry(entry, { state: "expired", expires: now }, row, place.db);
+    if (position !== null) return receiptOf("retracted", entry, position);
+    if (attempts === 10) throw new Problem("conflict", `${thingId} is being changed by too many at once.`);
+  }
 }
 
 /**

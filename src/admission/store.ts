@@ -32,7 +32,9 @@ async function storeOnce(permitted: Permitted, { db, entries }: Place, now: Date
     case "evidence":
       return keepEvidence(permitted, decision.entry, db);
     case "relist": {
-      const changes = { state: "active" as const, unlistedBy: null, modified: now };
+      const { ttlSeconds } = candidate.requested;
+      const lease = decision.entry.state === "unlisted" ? {} : { expires: permitted.expires, ttlSeconds };
+      const changes = { state: "active" as const, unlistedBy: null, modified: now, ...lease };
       const relisted = { ...decision.entry, ...changes };
       const row = journalRow("relisted", relisted, candidate.submission, now);
       const position = await changeEntry(decision.entry, changes, row, db);

@@ -516,3 +516,59 @@ describe("with private addresses allowed", () => {
     expect(lookups).toBe(1);
   });
 });
+
+describe("from one announced address only", () => {
+  const strict = (): Egress => {
+    const lookup = async (): Promise<ResolvedAddress[]> => {
+      throw new Error("nothing should be looked up");
+    };
+    const egress = createEgress({ allowPrivateAddresses: false, lookup });
+    cleanups.push(() => egress.close());
+    return egress;
+  };
+
+  test.each(["127.0.0.1", "lamp.local"])(
+    "http://%s is fetched there, private or not, and without a lookup",
+    async (host) => {
+      const port = await serveHttp((request, response) => void response.end(request.headers.host));
+      const answer = await strict().get(`http://${host}:${port}/td`, { only: { ...loopback, port } });
+      expect(textOf(answer.body)).toBe(`${host}:${port}`);
+    },
+  );
+
+  test("another address or port is refused, and not connected to", async () => {
+    const canary = await serveCanary();
+    const { port } = canary;
+    for (const [url, only] of [
+      [`http://127.0.0.1:${port}/`, { ...loopback, port: port + 1 }],
+      [`http://127.0.0.1:${port}/`, { address: "192.168.7.7", family: 4, port }],
+      ["http://127.0.0.1/", { ...loopback, port }],
+      [`http://[::1]:${port}/`, { ...loopback, port }],
+    ] as const) {
+      await expectRefused(strict().get(url, { only }));
+    }
+    expect(canary.connections()).toBe(0);
+  });
+
+  test("a redirect is followed within it, and refused elsewhere", async () => {
+    const canary = await serveCanary();
+    const port = await serveHttp((request, response) => {
+      const target = decodeURIComponent(request.url?.slice(1) ?? "");
+      if (target === "end") response.end("there");
+      else response.writeHead(302, { location: target }).end();
+    });
+    const only = { ...loopback, port };
+    const get = (target: string) => strict().get(`http://lamp.local:${port}/${encodeURIComponent(target)}`, { only });
+    expect(textOf((await get("/end")).body)).toBe("there");
+    for (const target of [
+      `http://lamp.local:${canary.port}/`,
+      `http://other.local:${port}/`,
+      `http://127.0.0.1:${canary.port}/`,
+      "http://169.254.169.254/latest/meta-data",
+      "https://lamp.local/",
+    ]) {
+      await expectRefused(get(target));
+    }
+    expect(canary.connections()).toBe(0);
+  });
+});

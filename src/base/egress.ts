@@ -22,6 +22,12 @@ export interface EgressRequest {
   headers?: Record<string, string>;
   /** Aborts the request: `get` then rejects with the signal's reason. */
   signal?: AbortSignal;
+  /**
+   * Fetches from this address and port and from nowhere else, public or not, by https or http: what was announced on
+   * the local network. The URL may name the host as it likes; it is not looked up. A redirect to another host or port
+   * is refused.
+   */
+  only?: ResolvedAddress & { port: number };
 }
 
 /** The only outgoing HTTP client. */
@@ -138,7 +144,11 @@ export function createEgress(options: EgressOptions, testSeam: EgressTestSeam = 
         timeout.abort(new EgressError("timeout", `${hostOf(url)} did not answer within ${settings.msMax} ms.`));
       }, settings.msMax);
       const signals = [closing.signal, timeout.signal, ...(request.signal === undefined ? [] : [request.signal])];
-      const fetched = follow(url, headers, AbortSignal.any(signals), settings);
+      const { only } = request;
+      // What was announced is the one address that the host has.
+      const within =
+        only === undefined ? settings : { ...settings, allowPrivateAddresses: true, lookup: async () => [only] };
+      const fetched = follow(url, headers, AbortSignal.any(signals), within, only);
       underWay.add(fetched);
       try {
         return await fetched;
@@ -163,8 +173,10 @@ async function follow(
   headers: Record<string, string>,
   signal: AbortSignal,
   settings: Settings,
+  only?: EgressRequest["only"],
 ): Promise<EgressResponse> {
   let url = checkedUrl(start, undefined, settings);
+  if (only !== undefined) requireOnly(url, url, only);
   let hopHeaders = headers;
   for (let redirects = 0; ; redirects += 1) {
     signal.throwIfAborted();
@@ -178,6 +190,7 @@ async function follow(
       );
     }
     const next = checkedUrl(answer.location, url, settings);
+    if (only !== undefined) requireOnly(next, url, only);
     if (next.origin !== url.origin) hopHeaders = { accept: headers["accept"] ?? "*/*" };
     url = next;
   }
@@ -212,6 +225,16 @@ function checkedUrl(target: string | URL, base: URL | undefined, settings: Setti
     throw refused(`${url.hostname} is a name of a local network, not of the Internet. ${howToAllow}`);
   }
   return url;
+}
+
+/** Refuses what leads away from the one address that may be fetched. */
+function requireOnly(url: URL, before: URL, only: ResolvedAddress & { port: number }): void {
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  const literal = literalOf(url);
+  const isElsewhere = literal !== undefined && literal.address !== only.address;
+  if (url.hostname !== before.hostname || port !== only.port || isElsewhere) {
+    throw refused(`${url.host} is not what was announced: only ${only.address}, port ${only.port}, may be fetched.`);
+  }
 }
 
 const howToAllow = "On a closed network the operator can set ALLOW_PRIVATE_ADDRESSES=on.";

@@ -23,10 +23,22 @@ export const limits = {
   listPageMax: 1_000,
   /** Items in one page of the listing when the client names no limit. */
   listPageDefault: 100,
+  /** Entries in one page of the public log. */
+  logPageMax: 1_000,
+  /** Entries in one page of the public log when the client names no limit. */
+  logPageDefault: 100,
+  /** How far the time in a signed head of the log may be from the auditor's clock, in milliseconds. */
+  logHeadAgeMsMax: 5 * 60 * 1000,
+  /** Discrepancies that one audit lists; the rest is counted. */
+  auditFindingsMax: 1_000,
   /** Bytes of a request's query string, as sent. */
   queryStringBytesMax: 4 * 1024,
   /** Words of a search that are looked at; the rest is ignored. */
   searchWordsMax: 64,
+  /** Characters of a title or name in a search result. */
+  snippetTitleCharactersMax: 200,
+  /** Characters of a description in a search result. */
+  snippetCharactersMax: 1_000,
   /** Values of one repeatable search filter. */
   searchFilterValuesMax: 16,
   /** Redirects that an outgoing request follows, each one checked like the first. */
@@ -51,6 +63,36 @@ export const limits = {
   didFailureMsMax: 60 * 1000,
   /** The age, in milliseconds, from which a DID document that does not bear out a proof is fetched anew. */
   didRefreshMsMin: 10 * 1000,
+  /** How long a DID document counts as current if its HTTP answer asks for more than the usual, in milliseconds. */
+  didLifetimeMsMax: 24 * 60 * 60 * 1000,
+  /** How old the DID document may be that a write is checked against, in milliseconds. */
+  didWriteAgeMsMax: 10_000,
+  /** How old a DID document may be that readers are shown while its host cannot be asked, in milliseconds. */
+  didStaleMsMax: 7 * 24 * 60 * 60 * 1000,
+  /** Bytes of the log of a did:webvh; each entry has at most `didDocumentBytesMax`. */
+  didLogBytesMax: 512 * 1024,
+  /** Entries of the log of a did:webvh. */
+  didLogEntriesMax: 512,
+  /** Requests that one host gets at once because of what strangers have written; for DID documents, and for all else. */
+  hostRequestsMax: 60,
+  /** The same a second, once those at once are used up. */
+  hostRequestsPerSecondMax: 10,
+  /** Hosts whose requests are counted. */
+  hostsMax: 10_000,
+  /** Services of one DID document that are asked for a description. */
+  didServicesMax: 16,
+  /** Time between two looks whether the proof of an entry still holds, in milliseconds. */
+  reviewIntervalMs: 60 * 60 * 1000,
+  /** The same where the last look found a host that did not answer. */
+  reviewRetryMs: 10 * 60 * 1000,
+  /** How long a badge is still held while the host cannot be asked that has shown it, in milliseconds. */
+  badgeGraceMsMax: 24 * 60 * 60 * 1000,
+  /** Entries that a process reviews at once; most of the time they wait for the network. */
+  reviewsMax: 8,
+  /** Names of one entry that are compared with those of others. */
+  namesPerEntryMax: 8,
+  /** Characters of a name, in its form for comparing, that are compared with those of others. */
+  lookalikeNameCharactersMax: 64,
   /** Rows of the journal that a consumer handles in one transaction. */
   journalBatchMax: 500,
   /** Rate of writes, in writes a second, up to which their answers wait until search has them. */
@@ -93,4 +135,70 @@ export const limits = {
   jsonPathThreadsMax: 2,
   /** Megabytes of memory that one of these threads may use. */
   jsonPathThreadMemoryMbMax: 128,
+  /** Credentials that are looked at of one entry; the same bound holds for what its controller's services offer. */
+  credentialsPerEntryMax: 8,
+  /** Addresses that are fetched from the credential services of one DID document. */
+  credentialServicesMax: 4,
+  /** Types of one credential that a finding repeats. */
+  credentialTypesMax: 16,
+  /** Characters of each text that a finding repeats from a credential, and of its reason. */
+  credentialTextCharactersMax: 512,
+  /** Status entries of one credential. Each costs a request. */
+  credentialStatusEntriesMax: 4,
+  /** Bytes of a status list credential, as it is sent. */
+  statusListBytesMax: 1024 * 1024,
+  /** Bytes of a status list, after decompression; each holds eight entries. */
+  statusListDecodedBytesMax: 8 * 1024 * 1024,
+  /** Entries that a status list must have (Bitstring Status List §3.2), lest it tells who is asked for. */
+  statusListEntriesMin: 131_072,
+  /** How far the `created` of a signed request may lie from the clock, before or after, in milliseconds. */
+  requestSignatureAgeMsMax: 5 * 60 * 1000,
+  /** Characters of the nonce of a signed request. */
+  requestNonceCharactersMin: 8,
+  requestNonceCharactersMax: 128,
+  /** How much longer a nonce is kept than its request is accepted, in milliseconds: clocks of nodes differ. */
+  requestNonceMarginMs: 5 * 60 * 1000,
+  /** Signed requests of one controller whose nonces are kept at once: one a second, for as long as they are kept. */
+  requestNoncesPerControllerMax: 600,
+  /** Expired nonces that go with each new one. */
+  requestNoncesDeletedMax: 100,
+  /** API tokens in use at once. */
+  apiTokensMax: 1_000,
+  /** API tokens that are listed: all that are in use, and some that are over. */
+  apiTokensListMax: 2_000,
+  /** Characters of what an operator calls an API token. */
+  apiTokenNameCharactersMax: 200,
+  /** How long an API token that is over stays in the list, in milliseconds. */
+  apiTokenDeadMsMax: 90 * 24 * 60 * 60 * 1000,
+  /** Network interfaces on which the registry announces itself and listens. */
+  lanInterfacesMax: 32,
+  /** Packets of the local network that are looked at at once, on one interface. */
+  lanPacketsMax: 1_000,
+  /** The same each second, once those at once are used up. */
+  lanPacketsPerSecondMax: 200,
+  /** Services of the local network that are known at once. */
+  lanServicesMax: 1_000,
+  /** The same of one announcer. */
+  lanServicesPerAnnouncerMax: 256,
+  /** New services of the local network that are taken in at once. */
+  lanNewServicesMax: 200,
+  /** New services that are taken in each second, once those at once are used up. */
+  lanNewServicesPerSecondMax: 20,
+  /** Bytes of a service's TXT record (RFC 6763 §6.2). */
+  lanTextBytesMax: 1_300,
+  /** Descriptions that are fetched from the local network at once. */
+  lanFetchesMax: 8,
+  /** The same from one address. */
+  lanFetchesPerAddressMax: 2,
+  /** Milliseconds that a fetch from the local network may take. */
+  lanFetchMsMax: 5_000,
+  /** Descriptions that are taken from one service, where it serves an array of them. */
+  lanDescriptionsPerServiceMax: 50,
+  /** Comings and goings of a service within a minute from which it is held back. */
+  lanDeparturesMax: 3,
+  /** How long a service is held back that comes and goes: doubled each time, up to the second number, milliseconds. */
+  lanHoldMsMin: 60_000,
+  lanHoldMsMax: 30 * 60 * 1000,
+  /** Registered things that the registry announces for them. */
+  lanAnnouncedThingsMax: 200,
 } as const;

@@ -1,14 +1,20 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { addAuditCommand } from "./audit.ts";
 import { describeFailure, exitCodeOf } from "./failure.ts";
+import { addHeartbeatCommand } from "./heartbeat.ts";
 import { addKeygenCommand } from "./keygen.ts";
+import { addLanCommand } from "./lan.ts";
 import { addRegisterCommand } from "./register.ts";
 import { addRetractCommand } from "./retract.ts";
 import { addSearchCommand } from "./search.ts";
 import { addServeCommand } from "./serve.ts";
 import { addSignCommand } from "./sign.ts";
 import type { Terminal } from "./terminal.ts";
+import { addTokensCommand } from "./tokens.ts";
+import { addUnlistCommand } from "./unlist.ts";
 import { addVerifyCommand } from "./verify.ts";
+import { addVisibilityCommand } from "./visibility.ts";
 
 /*
  * The `thingstead` program. Results go to standard output, all else to standard error. Exit codes: 0 done, 1 refused or
@@ -44,7 +50,13 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
   addVerifyCommand(program, terminal);
   addRegisterCommand(program, terminal);
   addSearchCommand(program, terminal);
+  addLanCommand(program, terminal);
   addRetractCommand(program, terminal);
+  addHeartbeatCommand(program, terminal);
+  addVisibilityCommand(program, terminal);
+  addUnlistCommand(program, terminal);
+  addTokensCommand(program, terminal);
+  addAuditCommand(program, terminal);
 
   try {
     await program.parseAsync(args, { from: "user" });

@@ -18,6 +18,12 @@ const flagNames = {
   ADMISSION: "admission",
   READ_ACCESS: "readAccess",
   ALLOW_PRIVATE_ADDRESSES: "allowPrivateAddresses",
+  EGRESS_PORTS: "egressPorts",
+  TRUSTED_ISSUERS: "trustedIssuers",
+  LAN: "lan",
+  LAN_PROXY: "lanProxy",
+  LAN_INTERFACES: "lanInterfaces",
+  LAN_TTL: "lanTtl",
   LOG_LEVEL: "logLevel",
 } as const;
 
@@ -54,6 +60,17 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
     .addOption(new Option("--admission <mode>", "who may write (default: signed)").choices(["signed", "open", "token"]))
     .addOption(new Option("--read-access <mode>", "who may read (default: open)").choices(["open", "token"]))
     .option("--allow-private-addresses", "let DIDs lead to private addresses: tests and closed networks only")
+    .option("--egress-ports <ports>", "ports that may be reached on other hosts (default: 443)")
+    .option("--trusted-issuers <dids>", "whose credentials give the badge `credential`, separated by commas")
+    .addOption(
+      new Option(
+        "--lan <mode>",
+        "find and be found on the local network (default: on, unless HOST is this machine only)",
+      ).choices(["on", "off"]),
+    )
+    .option("--lan-proxy", "announce registered things on the local network that do not announce themselves")
+    .option("--lan-interfaces <names>", "only these network interfaces, separated by commas")
+    .option("--lan-ttl <seconds>", "how long a thing there may be silent before it is checked (default: 120)")
     .option("--env-file <file>", "read variables from this file, in the form of .env.example")
     .option("--log-level <level>", "debug, info, warning, error, fatal or silent (default: info)")
     .addHelpText("after", help)
@@ -109,13 +126,20 @@ function bannerOf(service: Service, config: Config): string {
   const admission = {
     signed: "signed: whoever signs a description may publish it",
     open: "open: anyone may publish, unsigned too",
-    token: "token: writing needs ADMIN_TOKEN",
+    token: "token: writing needs an API token",
   }[config.admission];
-  const reading = config.readAccess === "token" ? "\n  reading    needs ADMIN_TOKEN" : "";
+  const reading = config.readAccess === "token" ? "\n  reading    needs an API token" : "";
+  const lan = `${service.lan.enabled ? "on" : "off"}: ${service.lan.reason}`;
+  // Descriptions name the URL under which others see the registry.
+  const lanUrl =
+    service.lan.enabled && config.publicUrl === null
+      ? "\n             PUBLIC_URL is not set: what others fetch here leads them to their own localhost"
+      : "";
   return `
 Thingstead runs at ${service.publicUrl}
   database   ${database}${service.database === "pglite" ? `, data in ${config.dataDir}` : ""}
   admission  ${admission}${reading}
+  LAN        ${lan}${lanUrl}
   API        ${service.publicUrl}/docs
 
 Try next:

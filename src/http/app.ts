@@ -9,9 +9,13 @@ import { requireReader } from "./read-access.ts";
 import { addEventsRoutes } from "./routes/events.ts";
 import { addIntroductionRoutes } from "./routes/introduction.ts";
 import { addJsonPathRoutes } from "./routes/jsonpath.ts";
+import { addLanRoutes } from "./routes/lan.ts";
+import { addLogRoutes } from "./routes/log.ts";
 import { addOperationsRoutes } from "./routes/operations.ts";
+import { addOwnerActRoutes } from "./routes/owner-acts.ts";
 import { addSearchRoutes } from "./routes/search.ts";
 import { addThingsRoutes } from "./routes/things.ts";
+import { addTokensRoutes } from "./routes/tokens.ts";
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 
@@ -30,7 +34,7 @@ export function createApp(deps: HttpDeps): OpenAPIHono {
   });
   // Reading a registry from a page of another origin is what it is for; nothing here relies on cookies.
   app.use(cors({ origin: "*", exposeHeaders: ["ETag", "Link", "Location", "Retry-After"] }));
-  if (deps.readAccess === "token") app.use(requireReader(deps.adminToken));
+  if (deps.readAccess === "token") app.use(requireReader(deps));
   app.use(async (c, next) => {
     const start = c.req.url.indexOf("?");
     if (start !== -1 && Buffer.byteLength(c.req.url) - start - 1 > limits.queryStringBytesMax) {
@@ -41,10 +45,14 @@ export function createApp(deps: HttpDeps): OpenAPIHono {
   });
 
   addThingsRoutes(app, deps);
+  addOwnerActRoutes(app, deps);
   addSearchRoutes(app, deps);
   addJsonPathRoutes(app, deps);
   addEventsRoutes(app, deps);
+  addLogRoutes(app, deps);
+  addLanRoutes(app, deps);
   addIntroductionRoutes(app, deps);
+  addTokensRoutes(app, deps);
   addOperationsRoutes(app, deps);
 
   app.notFound((c) => {

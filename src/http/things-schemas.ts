@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { badgeNames, verificationStates } from "../admission/trust.ts";
 import { limits } from "../base/limits.ts";
 
 export const thingSchema = z
@@ -42,6 +43,27 @@ export const createdSchema = z
   })
   .openapi("Created");
 
+export const lookalikeSchema = z
+  .object({
+    id: z.string(),
+    controller: z.string().nullable(),
+    href: z.url(),
+    field: z.enum(["title", "vendor"]),
+    explanation: z.string(),
+  })
+  .openapi("Lookalike", {
+    description: "An entry of another controller, with a stronger badge, that this one could be taken for.",
+  });
+
+export const badgeSchema = z
+  .object({
+    badge: z.enum(badgeNames),
+    explanation: z.string(),
+    since: z.iso.datetime(),
+    checked: z.iso.datetime().openapi({ description: "When that was last found to be so." }),
+  })
+  .openapi("Badge");
+
 export const registrationSchema = z
   .object({
     id: z.string(),
@@ -55,13 +77,30 @@ export const registrationSchema = z
       expires: z.iso.datetime().optional(),
       ttl: z.number().optional(),
     }),
+    visibility: z.enum(["public", "by-id"]),
     verification: z.object({
-      verified: z.boolean(),
+      verified: z.boolean().openapi({ description: "Whether the state is `verified`." }),
+      state: z.enum(verificationStates),
+      reason: z.string().nullable(),
+      since: z.iso.datetime().openapi({ description: "Since when the state is what it is." }),
       verificationMethod: z.string().nullable(),
       cryptosuite: z.string().nullable(),
       verifiedAt: z.iso.datetime().nullable(),
       created: z.string().nullable().openapi({ description: "The proof's `created`, normalised." }),
+      expires: z.iso.datetime().nullable().openapi({ description: "The proof's `expires`." }),
+      didDocumentRetrieved: z.iso
+        .datetime()
+        .nullable()
+        .openapi({ description: "The age of the controller's DID document that the state is founded on." }),
+      stale: z.boolean().openapi({ description: "The controller's host has not been heard for hours." }),
+      assessed: z.iso
+        .datetime()
+        .nullable()
+        .openapi({ description: "When proof and badges were last looked at again." }),
     }),
+    badges: z.array(badgeSchema),
+    findings: z.array(z.string()).openapi({ description: "Why other badges are not held." }),
+    lookalike: lookalikeSchema.nullable(),
     provenance: z.object({ door: z.string(), origin: z.string().nullable() }),
     equivocal: z.boolean().openapi({ description: "Two documents with one `created` were seen." }),
     repairs: z.array(repairSchema),
@@ -74,7 +113,8 @@ export const versionsSchema = z
     id: z.string(),
     versions: z.array(
       z.object({
-        digest: z.string(),
+        digest: z.string().openapi({ description: "SHA-256 of the document, lower-case hex." }),
+        href: z.url().openapi({ description: "Where its exact bytes are." }),
         kind: z.enum(["description", "tombstone"]),
         current: z.boolean(),
         created: z.string().nullable(),
@@ -89,6 +129,13 @@ export const versionsSchema = z
 
 export const idParam = z.object({
   id: z.string().openapi({ param: { name: "id", in: "path" }, description: "The thing's id, percent-encoded or not." }),
+});
+
+export const versionParams = idParam.extend({
+  digest: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .openapi({ param: { name: "digest", in: "path" }, description: "SHA-256 of its bytes, lower-case hex." }),
 });
 
 export const entryQuery = z.object({

@@ -4,7 +4,8 @@ import { type Assertion, assertion, notApplicable, notImplemented } from "./asse
 import { assertTd, objectOf, type World } from "./world.ts";
 
 const wellKnown = "/.well-known/wot";
-const noDnsSd = notApplicable("Binds who announces by DNS-SD, which this registry does not do yet.");
+const askedElsewhere = notApplicable("Is asked of a network, not by HTTP: `test/lan/announcing.test.ts` does so.");
+const noCoap = notApplicable("Binds things and directories that speak CoAP, which this registry does not.");
 
 async function ownDescription(world: World, url = wellKnown): Promise<JsonObject> {
   const td = await objectOf(await (await world.open()).send(url));
@@ -82,29 +83,24 @@ export const introduction: Assertion[] = [
       assertTd(await objectOf(response));
     },
   ),
-  assertion(
-    "introduction-dns-sd",
-    "MAY",
-    "A directory may announce itself by DNS-SD, also over mDNS.",
-    notImplemented("The registry does not announce itself on the local network yet."),
-  ),
-  assertion("introduction-dns-sd-service-name", "MUST", "Things on TCP are announced as _wot._tcp.", noDnsSd),
+  assertion("introduction-dns-sd", "MAY", "A directory may announce itself by DNS-SD, also over mDNS.", askedElsewhere),
+  assertion("introduction-dns-sd-service-name", "MUST", "Things on TCP are announced as _wot._tcp.", askedElsewhere),
   assertion(
     "introduction-dns-sd-service-name-directory",
     "MUST",
     "Directories on TCP are announced as _directory._sub._wot._tcp.",
-    noDnsSd,
+    askedElsewhere,
   ),
-  assertion("introduction-dns-sd-service-name-udp", "MUST", "Things on UDP are announced as _wot._udp.", noDnsSd),
+  assertion("introduction-dns-sd-service-name-udp", "MUST", "Things on UDP are announced as _wot._udp.", noCoap),
   assertion(
     "introduction-dns-sd-service-name-directory-udp",
     "MAY",
     "The name _directory._sub._wot._udp is kept for directories on UDP.",
-    noDnsSd,
+    noCoap,
     "informative",
   ),
-  assertion("introduction-dns-sd-txt-record", "MUST", "The TXT record on TCP has td, type and scheme.", noDnsSd),
-  assertion("introduction-dns-sd-txt-record-udp", "MUST", "The TXT record on UDP has td, type and scheme.", noDnsSd),
+  assertion("introduction-dns-sd-txt-record", "MUST", "The TXT record on TCP has td, type and scheme.", askedElsewhere),
+  assertion("introduction-dns-sd-txt-record-udp", "MUST", "The TXT record on UDP has td, type and scheme.", noCoap),
   assertion(
     "introduction-core-rd",
     "MAY",

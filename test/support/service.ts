@@ -1,4 +1,7 @@
+import { randomUUID } from "node:crypto";
 import type { Config } from "../../src/config.ts";
+import { signRequest } from "../../src/identity/http-signature.ts";
+import type { SigningKey } from "../../src/identity/keys.ts";
 import { type Service, type ServiceParts, startService } from "../../src/main.ts";
 import { createDatabasePlace, type DatabasePlace } from "./database.ts";
 import type { SignedTd } from "./descriptions.ts";
@@ -40,6 +43,12 @@ export async function startTestService(
       readAccess: "open",
       adminToken,
       allowPrivateAddresses: true,
+      egressPorts: [443],
+      trustedIssuers: [],
+      lan: false,
+      lanProxy: false,
+      lanInterfaces: null,
+      lanTtlSeconds: 120,
       logLevel: "silent",
       ...overrides,
     },
@@ -71,6 +80,21 @@ export async function startTestService(
 /** The path of an entry. */
 export function thingPath(id: string): string {
   return `/things/${encodeURIComponent(id)}`;
+}
+
+/** A request to `path` of the registry that `key` has signed, now or as `options` say. */
+export function signedRequest(
+  registry: Pick<TestService, "service">,
+  path: string,
+  key: SigningKey,
+  options: { method?: string; body?: string; created?: Date; nonce?: string; headers?: Record<string, string> } = {},
+): { method: string; body?: string; headers: Record<string, string> } {
+  const { method = "POST", body = "", created = new Date(), nonce = randomUUID(), headers = {} } = options;
+  const targetUri = registry.service.publicUrl + path;
+  const content = body === "" ? {} : { body };
+  const type: Record<string, string> = body === "" ? {} : { "content-type": "application/json" };
+  const signature = signRequest({ method, targetUri, body }, key, { created, nonce });
+  return { method, ...content, headers: { ...type, ...signature, ...headers } };
 }
 
 /** The name of the problem in a response, such as `not-found`; null if it holds none. */

@@ -6,18 +6,21 @@ import { limits } from "../../base/limits.ts";
 import { Problem } from "../../base/problem.ts";
 import { isUri } from "../../things/description.ts";
 import { type CurrentEntry, type EntryRow, etagOfEntry, type StoredEntry } from "../../things/entry-store.ts";
+import { afterWrite } from "../after-write.ts";
 import { readBody } from "../body.ts";
 import { isNotModified, readPrecondition } from "../conditions.ts";
 import type { HttpDeps } from "../deps.ts";
 import { registrationOf, versionsOf } from "../entry-facts.ts";
 import { entryUrl } from "../entry-url.ts";
-import { readEvidence } from "../evidence.ts";
+import { isSigned, readEvidence, readToken } from "../evidence.ts";
 import { answerListing, listQuery } from "../listing.ts";
 import { answerJson, descriptionTypes, negotiateType } from "../negotiation.ts";
 import { problemResponses } from "../problems.ts";
+import { requireOwnerOrReader } from "../read-access.ts";
 import { addRoute, readQuery } from "../route.ts";
 import { showEntry } from "../show-entry.ts";
 import { readThingPath } from "../thing-path.ts";
+import { answerVersion, versionSuffix } from "../versions.ts";
 import {
   thingSchema,
   collectionSchema,
@@ -26,6 +29,7 @@ import {
   registrationSchema,
   versionsSchema,
   idParam,
+  versionParams,
   entryQuery,
   subresourceQuery,
 } from "../things-schemas.ts";
@@ -35,9 +39,13 @@ const documentTypes = [...descriptionTypes, "application/activity+json"] as cons
 
 /** Something about an entry, beside the entry itself. */
 interface Subresource {
-  suffix: string;
-  read(entry: EntryRow): Promise<object>;
+  /** The end of its path. */
+  suffix: RegExp;
+  /** @param suffix what of the path has matched. */
+  answer(c: Context, entry: EntryRow, suffix: RegExpExecArray): Promise<Response>;
 }
+
+type AnswerBeside = (c: Context, entry: EntryRow) => Promise<Response>;
 
 /** The W3C WoT Discovery Things API (§7.3.2.1), with registration and history beside each thing. */
 export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
@@ -92,27 +100,32 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
    * What the path names: an entry, or something beside one. An id may itself end like the path of a sub-resource, so
    * the whole path is looked up first.
    */
-  async function findTarget(c: Context): Promise<{ stored: StoredEntry; beside: Subresource | null }> {
-    const { pathname } = new URL(c.req.url);
+  async function findTarget(c: Context): Promise<{ stored: StoredEntry; answerBeside: AnswerBeside | null }> {
     const { controller } = readQuery(c.req.url, entryQuery);
-    const beside = subresources.find(
-      ({ suffix }) => pathname.endsWith(suffix) && pathname.length > "/things/".length + suffix.length,
-    );
-    if (beside === undefined)
-      return { stored: await mustFind(readThingPath(c, deps.publicUrl()), controller), beside: null };
+    const beside = findSubresource(new URL(c.req.url).pathname);
+    if (beside === null)
+      return { stored: await mustFind(readThingPath(c, deps.publicUrl()), controller), answerBeside: null };
     const whole = await find(readThingPath(c, deps.publicUrl()), controller);
-    if (whole !== null) return { stored: whole, beside: null };
-    return { stored: await mustFind(readThingPath(c, deps.publicUrl(), beside.suffix), controller), beside };
+    if (whole !== null) return { stored: whole, answerBeside: null };
+    const stored = await mustFind(readThingPath(c, deps.publicUrl(), beside.suffix), controller);
+    return { stored, answerBeside: beside.answer };
+  }
+
+  /** What a path ends with, if it is that of a sub-resource; before it there is an id. */
+  function findSubresource(pathname: string): { suffix: string; answer: AnswerBeside } | null {
+    for (const { suffix, answer } of subresources) {
+      const match = suffix.exec(pathname);
+      if (match === null || match.index <= "/things/".length) continue;
+      return { suffix: match[0], answer: (c, entry) => answer(c, entry, match) };
+    }
+    return null;
   }
 
   const subresources: Subresource[] = [
-    { suffix: "/registration", read: (entry) => registrationOf(entry, deps) },
-    { suffix: "/versions", read: (entry) => versionsOf(entry, deps) },
+    { suffix: /\/registration$/, answer: async (c, entry) => answerJson(c, await registrationOf(entry, deps)) },
+    { suffix: /\/versions$/, answer: async (c, entry) => answerJson(c, await versionsOf(entry, deps)) },
+    { suffix: versionSuffix, answer: (c, entry, [, digest = ""]) => answerVersion(c, entry, digest, deps) },
   ];
-
-  async function afterWrite(receipt: Receipt): Promise<void> {
-    if (receipt.position !== null) await deps.searchable(receipt.position);
-  }
 
   function createdResponse({ entry, repairs, alias }: Receipt): Response {
     const href = hrefOf(entry);
@@ -144,8 +157,10 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
         ...problemResponses(
           "invalid-json",
           "invalid-thing-description",
+          "invalid-signature",
           "token-required",
           "proof-required",
+          "request-replayed",
           "conflict",
           "document-too-large",
           "unsupported-media-type",
@@ -153,11 +168,11 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       },
     },
     handler: async (c) => {
-      const evidence = readEvidence(c, deps.adminToken);
-      requirePass(deps.admissionMode, evidence);
+      requirePass(deps.admissionMode, await readToken(c, deps));
       const bytes = await readBody(c, descriptionTypes);
+      const evidence = await readEvidence(c, deps, bytes);
       const receipt = await admission.publish({ door: "http", evidence, bytes, target: null, origin: null });
-      await afterWrite(receipt);
+      await afterWrite(receipt, deps);
       return createdResponse(receipt);
     },
   });
@@ -210,6 +225,27 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     },
   });
 
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/things/{id}/versions/{digest}",
+    tags,
+    summary: "Read one version of an entry",
+    description:
+      "The exact bytes that were submitted, of retracted entries as well: retraction ends a thing and does not erase its history.",
+    request: { params: versionParams, query: subresourceQuery },
+    responses: {
+      200: {
+        description: "The document. It never changes.",
+        content: {
+          "application/td+json": { schema: thingSchema },
+          "application/activity+json": { schema: tombstoneSchema },
+        },
+      },
+      304: { description: "`If-None-Match` names it." },
+      ...problemResponses("not-found", "invalid-parameter"),
+    },
+  });
+
   addRoute(app, {
     config: {
       method: "get",
@@ -230,12 +266,13 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
     },
     // Sub-resources are told apart here, since the id takes the rest of the path.
     handler: async (c) => {
-      const { stored, beside } = await findTarget(c);
-      if (beside === null) return answerWithEntry(c, stored, readQuery(c.req.url, entryQuery).enriched === "true");
+      const { stored, answerBeside } = await findTarget(c);
+      if (answerBeside === null)
+        return answerWithEntry(c, stored, readQuery(c.req.url, entryQuery).enriched === "true");
       readQuery(c.req.url, subresourceQuery);
       const facts = await entries.readFacts(stored.entry.key);
       if (facts === null) throw missing(stored.entry.thingId);
-      return answerJson(c, await beside.read(facts));
+      return answerBeside(c, facts);
     },
   });
 
@@ -272,27 +309,30 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
           "did-not-found",
           "egress-refused",
           "unsupported-did-method",
+          "invalid-signature",
           "token-required",
           "proof-required",
           "not-controller",
           "signed-entry",
           "entry-unlisted",
           "version-not-newer",
+          "request-replayed",
           "precondition-failed",
           "document-too-large",
           "unsupported-media-type",
+          "did-deactivated",
           "did-unavailable",
         ),
       },
     },
     handler: async (c) => {
-      const evidence = readEvidence(c, deps.adminToken);
-      requirePass(deps.admissionMode, evidence);
+      requirePass(deps.admissionMode, await readToken(c, deps));
       const target = readThingPath(c, deps.publicUrl());
       const precondition = readPrecondition(c);
       const bytes = await readBody(c, documentTypes);
+      const evidence = await readEvidence(c, deps, bytes);
       const receipt = await admission.publish({ door: "http", evidence, bytes, target, precondition, origin: null });
-      await afterWrite(receipt);
+      await afterWrite(receipt, deps);
       return receipt.outcome === "created"
         ? createdResponse(receipt)
         : new Response(null, { status: 204, headers: { etag: etagOfEntry(receipt.entry) } });
@@ -317,10 +357,12 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
           "invalid-patch",
           "invalid-thing-description",
           "id-mismatch",
+          "invalid-signature",
           "token-required",
           "proof-required",
           "signed-entry",
           "not-found",
+          "request-replayed",
           "gone",
           "precondition-failed",
           "document-too-large",
@@ -329,11 +371,11 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       },
     },
     handler: async (c) => {
-      const evidence = readEvidence(c, deps.adminToken);
-      requirePass(deps.admissionMode, evidence);
+      requirePass(deps.admissionMode, await readToken(c, deps));
       const { entry } = await mustFind(readThingPath(c, deps.publicUrl()));
       const precondition = readPrecondition(c);
       const patch = await readBody(c, ["application/merge-patch+json"]);
+      const evidence = await readEvidence(c, deps, patch);
       const receipt = await admission.patch({
         door: "http",
         evidence,
@@ -341,7 +383,7 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
         patch,
         ...(Object.keys(precondition).length > 0 ? { precondition } : {}),
       });
-      await afterWrite(receipt);
+      await afterWrite(receipt, deps);
       return new Response(null, { status: 204, headers: { etag: etagOfEntry(receipt.entry) } });
     },
   });
@@ -353,24 +395,37 @@ export function addThingsRoutes(app: OpenAPIHono, deps: HttpDeps): void {
       tags,
       summary: "Delete an unsigned entry, or unlist a signed one",
       description:
-        "A signed entry is retracted by its controller with a signed Tombstone (PUT); with the operator's token, DELETE takes it out of this registry only.",
+        "A signed entry is retracted by its controller with a signed Tombstone (PUT). DELETE takes it out of this registry only: by a request that its controller has signed (RFC 9421, docs/requests.md), or with a token of the scope `admin`.",
       request: { params: idParam },
       responses: {
         204: { description: "Gone from this registry." },
-        ...problemResponses("token-required", "signed-entry", "not-found", "gone", "precondition-failed"),
+        ...problemResponses(
+          "invalid-signature",
+          "token-required",
+          "insufficient-scope",
+          "signed-entry",
+          "not-controller",
+          "not-found",
+          "request-replayed",
+          "gone",
+          "precondition-failed",
+          "too-many-requests",
+          "did-deactivated",
+          "did-unavailable",
+        ),
       },
     },
     handler: async (c) => {
-      const evidence = readEvidence(c, deps.adminToken);
-      requirePass(deps.admissionMode, evidence);
-      const { entry } = await mustFind(readThingPath(c, deps.publicUrl()));
-      const receipt = await admission.remove({
-        door: "http",
-        evidence,
-        thingId: entry.thingId,
-        precondition: readPrecondition(c),
-      });
-      await afterWrite(receipt);
+      // Only a signature asks what the body of a DELETE is.
+      const body = isSigned(c) ? await readBody(c, documentTypes) : new Uint8Array();
+      const precondition = readPrecondition(c);
+      const evidence = await readEvidence(c, deps, body);
+      if (evidence.signer === null) requirePass(deps.admissionMode, evidence);
+      const readings = readThingPath(c, deps.publicUrl());
+      await requireOwnerOrReader(evidence, readings, deps);
+      const { entry } = await mustFind(readings);
+      const receipt = await admission.remove({ door: "http", evidence, thingId: entry.thingId, precondition });
+      await afterWrite(receipt, deps);
       return new Response(null, { status: 204 });
     },
   });
