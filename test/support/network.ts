@@ -117,7 +117,6 @@ export function obstacleToNetworks(): string | null {
 
 /** Begins the names of all namespaces and directories of this process. */
 const prefix = `thingstead-network-${process.pid}`;
-let made = 0;
 
 /**
  * Makes a network. Disposing of it kills what runs in it and removes it; the end of the process does so as well. What a
@@ -126,7 +125,7 @@ let made = 0;
 export async function createNetwork(): Promise<Network> {
   removeLeftovers();
   const directory = await mkdtemp(path.join(tmpdir(), `${prefix}-`));
-  const name = `${prefix}-${(made += 1)}`;
+  const name = path.basename(directory);
   const namespaces: string[] = [];
   const servers: Server[] = [];
   const remove = () => {
@@ -153,20 +152,8 @@ export async function createNetwork(): Promise<Network> {
       const number = (hosts += 1);
       const namespace = `${name}-${hostName}`;
       await addNamespace(namespace);
-      await ip(
-        "-n",
-        bridge,
-        "link",
-        "add",
-        `port${number}`,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "eth0",
-        "netns",
-        namespace,
-      );
+      const cable = `link add port${number} type veth peer name eth0 netns ${namespace}`;
+      await ip("-n", bridge, ...cable.split(" "));
       await ip("-n", bridge, "link", "set", `port${number}`, "master", "br0", "up");
       // Addresses of IPv6 can be used at once: nobody here could have the same ones.
       await ip("netns", "exec", namespace, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0");
