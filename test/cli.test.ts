@@ -112,6 +112,8 @@ describe("wrong usage ends with 2, and help does not", () => {
     "unlist",
     "visibility",
     "tokens",
+    "audit",
+    "lan",
   ])("%s --help has an example", async (command) => {
     const { code, stdout, stderr } = await run([command, "--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

@@ -1,7 +1,8 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
@@ -53,6 +54,22 @@ async function serveCanary(): Promise<{ port: number; connections: () => number 
     anyHost,
   );
   return { port, connections: () => connections };
+}
+
+/** A port of a process that sleeps, and whose queue is full: connections are neither made nor refused. */
+async function listenAndSleep(): Promise<number> {
+  const source = `require("node:net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, function () {
+    console.log(this.address().port);
+  });`;
+  const child = spawn(process.execPath, ["--eval", source], { stdio: ["ignore", "pipe", "inherit"] });
+  cleanups.push(() => void child.kill("SIGKILL"));
+  const [chunk] = (await once(child.stdout, "data")) as [Buffer];
+  child.kill("SIGSTOP");
+  const port = Number(chunk.toString());
+  const sockets = Array.from({ length: 4 }, () => connect(port, "127.0.0.1").on("error", () => {}));
+  cleanups.push(() => sockets.forEach((socket) => void socket.destroy()));
+  await once(sockets[0] as Socket, "connect");
+  return port;
 }
 
 function privateEgress(options: Partial<EgressOptions> = {}): Egress {
@@ -477,6 +494,19 @@ describe("what fails", () => {
     setTimeout(() => controller.abort(reason), 50);
     expect(await fetched).toBe(reason);
     expect(await failureOf(egress.get(`http://127.0.0.1:${port}/`, { signal: controller.signal }))).toBe(reason);
+  });
+
+  test("a request whose connection is still being made, as soon as it is aborted or the client closed", async () => {
+    const port = await listenAndSleep();
+    // Longer than the test may take.
+    const egress = privateEgress({ msMax: 120_000 });
+    const controller = new AbortController();
+    const aborted = failureOf(egress.get(`http://127.0.0.1:${port}/`, { signal: controller.signal }));
+    setTimeout(() => controller.abort(new Error("given up")), 50);
+    expect(await aborted).toMatchObject({ message: "given up" });
+    const closed = expectKind(egress.get(`http://127.0.0.1:${port}/`), "unreachable");
+    setTimeout(() => void egress.close(), 50);
+    await closed;
   });
 
   test("requests under way and later ones, when the client is closed", async () => {

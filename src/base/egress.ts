@@ -1,6 +1,6 @@
 import { lookup as systemLookup } from "node:dns/promises";
-import { isIP, type LookupFunction } from "node:net";
-import { Client, errors, type Dispatcher } from "undici";
+import { isIP, type LookupFunction, type Socket } from "node:net";
+import { buildConnector, Client, errors, type Dispatcher } from "undici";
 import { limits } from "./limits.ts";
 import { Problem } from "./problem.ts";
 import { isPublicAddress } from "./public-address.ts";
@@ -288,16 +288,24 @@ async function fetchHop(
 ): Promise<EgressResponse | { location: string }> {
   const { dial, ca } = settings.testSeam;
   const dialled = addresses.slice(0, addressesTriedMax).map((address) => dial?.(address) ?? address);
+  const connector = buildConnector({
+    allowH2: false,
+    timeout: settings.msMax,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: connectAttemptMs,
+    lookup: pinnedLookup(dialled),
+    ...(ca === undefined ? {} : { ca }),
+  });
   const client = new Client(url.origin, {
     allowH2: false,
     pipelining: 0,
     maxHeaderSize: headerBytesMax,
-    connectTimeout: settings.msMax,
     headersTimeout: settings.msMax,
     bodyTimeout: settings.msMax,
-    autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: connectAttemptMs,
-    connect: { lookup: pinnedLookup(dialled), ...(ca === undefined ? {} : { ca }) },
+    connect(options, callback) {
+      const socket = connector(options, callback) as unknown as Socket;
+      signal.addEventListener("abort", () => socket.destroy(signal.reason as Error), { once: true });
+    },
   });
   try {
     const answer = await client.request({
