@@ -17,7 +17,7 @@ import {
   rewindConsumer,
 } from "../../src/db/journal.ts";
 import { createTestDatabase, emptyTables } from "../support/database.ts";
-import { journalRow } from "../support/journal-rows.ts";
+import { journalRow, journalSettled } from "../support/journal-rows.ts";
 
 let db: Database;
 const consumersRunning: Consumer[] = [];
@@ -36,8 +36,12 @@ afterAll(async () => {
   await db.close();
 });
 
-/** Appends one row in a transaction of its own. */
-const append = (thingId: string) => db.orm.transaction((tx) => appendToJournal(tx, journalRow(thingId)));
+/** Appends one row in a transaction of its own, and waits until readers see it. */
+async function append(thingId: string): Promise<JournalPosition> {
+  const position = await db.orm.transaction((tx) => appendToJournal(tx, journalRow(thingId)));
+  await journalSettled(db.orm);
+  return position;
+}
 
 async function appendMany(prefix: string, count: number): Promise<{ ids: string[]; last: JournalPosition }> {
   const ids = Array.from({ length: count }, (_, index) => `${prefix}:${index}`);
@@ -68,6 +72,7 @@ describe("reading the journal", () => {
     await db.orm.transaction(async (tx) => {
       for (const name of ["a", "b", "c"]) await appendToJournal(tx, journalRow(name));
     });
+    await journalSettled(db.orm);
     const [first] = await readJournal(db.orm, journalStart, 1);
     expect(first?.thingId).toBe("a");
     expect(idsOf(await readJournal(db.orm, first ?? journalStart, 10))).toEqual(["b", "c"]);
@@ -86,6 +91,7 @@ describe("reading the journal", () => {
   test("gives back everything that was written", async () => {
     const row = { ...journalRow("urn:x"), digest: digestOf("x"), origin: "https://peer.example" };
     const position = await db.orm.transaction((tx) => appendToJournal(tx, row));
+    await journalSettled(db.orm);
     expect(await readJournal(db.orm, journalStart, 10)).toEqual([{ ...row, ...position }]);
   });
 

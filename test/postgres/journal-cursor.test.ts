@@ -13,7 +13,7 @@ import {
   readJournal,
 } from "../../src/db/journal.ts";
 import { createTestDatabase, emptyTables } from "../support/database.ts";
-import { journalRow } from "../support/journal-rows.ts";
+import { journalRow, journalSettled } from "../support/journal-rows.ts";
 import { seededRandom } from "../support/random.ts";
 
 const writers = 16;
@@ -101,9 +101,11 @@ describe("with 16 concurrent writers", () => {
 
     let done = false;
     const [committed] = await Promise.all([
-      writeConcurrently(writingMs, 1).finally(() => {
-        done = true;
-      }),
+      writeConcurrently(writingMs, 1)
+        .finally(() => journalSettled(readers.orm))
+        .finally(() => {
+          done = true;
+        }),
       follow(readSerial, () => done),
       follow(readOurs, () => done),
     ]);
