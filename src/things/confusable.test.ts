@@ -109,14 +109,12 @@ describe("skeletonOf", () => {
   test("is idempotent, and bounded", () => {
     fc.assert(
       fc.property(anyName, (name) => {
-        // Halfwidth sound marks without a letter, as in "ﾞ|", are known to need a second turn; no name has them alone.
-        fc.pre(!/[\uff9e\uff9f]/.test(name));
         const skeleton = skeletonOf(name);
         expect(skeletonOf(skeleton)).toBe(skeleton);
         expect([...skeleton].length).toBeLessThanOrEqual(limits.lookalikeNameCharactersMax);
         expect(skeleton).toBe(skeleton.normalize("NFD"));
       }),
-      { numRuns: 2_000, seed: 20261125 },
+      { numRuns: 2_000, examples: [["\uff9e\u2800|"]] },
     );
   });
 });

@@ -152,9 +152,9 @@ function readingOf(name: string): Reading {
     .map((written) => ({ written, shape: shapeOf(written) }))
     .filter(({ shape }) => shape !== "");
   const shape = withoutPairs(words.map((word) => word.shape).join(""));
-  // A name of nothing but signs is compared as it is.
-  const compared = shape === "" ? seen.replaceAll(" ", "") : shape;
-  return { words, shape: charactersOf(compared).join("") };
+  // A name of nothing but signs is compared as it is; without the spaces between them, signs could become a word.
+  const compared = shape === "" ? seen.trim() : shape;
+  return { words, shape: charactersOf(compared).join("").trim() };
 }
 
 /** A sign that stands alone is no word, even if it looks like a letter: "Weather | Agent". */
