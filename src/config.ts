@@ -69,6 +69,24 @@ export const configSchema = z
       .transform((text) => text.split(/[\s,]+/).filter((did) => did !== ""))
       .refine((dids) => dids.every(isDid), { message: "must be DIDs, separated by commas" })
       .describe("DIDs whose Verifiable Credentials give the badge `credential`, separated by commas."),
+    FEDERATION: onOff
+      .optional()
+      .describe(
+        "Follow other registries and be followed, over ActivityPub: `on` or `off`. Default: `on` where PUBLIC_URL is set.",
+      ),
+    FEDERATION_RELAY: onOff.default(false).describe("`on` passes on to followers what came from other registries."),
+    PEER_POLICY: z
+      .enum(["open", "allowlist", "blocklist"])
+      .default("open")
+      .describe(
+        "Who may follow: `open` and `blocklist`, everybody who is not blocked; `allowlist`, only whom the operator accepts.",
+      ),
+    STALE_AFTER: z.coerce
+      .number("must be a number of seconds")
+      .int()
+      .min(60)
+      .default(86_400)
+      .describe("Seconds of silence of a peer from which its entries are labelled stale."),
     LAN: onOff
       .optional()
       .describe(
@@ -124,6 +142,10 @@ export interface Config {
   allowPrivateAddresses: boolean;
   egressPorts: readonly number[];
   trustedIssuers: readonly string[];
+  federation: boolean;
+  federationRelay: boolean;
+  peerPolicy: "open" | "allowlist" | "blocklist";
+  staleAfterSeconds: number;
   lan: boolean;
   lanProxy: boolean;
   /** Null: all but the loopback interface. */
@@ -168,6 +190,10 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     allowPrivateAddresses: config.ALLOW_PRIVATE_ADDRESSES,
     egressPorts: config.EGRESS_PORTS,
     trustedIssuers: config.TRUSTED_ISSUERS,
+    federation: config.FEDERATION ?? config.PUBLIC_URL !== undefined,
+    federationRelay: config.FEDERATION_RELAY,
+    peerPolicy: config.PEER_POLICY,
+    staleAfterSeconds: config.STALE_AFTER,
     lan: config.LAN ?? !isLoopbackHost(config.HOST),
     lanProxy: config.LAN_PROXY,
     lanInterfaces: config.LAN_INTERFACES ?? null,

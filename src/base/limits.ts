@@ -201,4 +201,65 @@ export const limits = {
   lanHoldMsMax: 30 * 60 * 1000,
   /** Registered things that the registry announces for them. */
   lanAnnouncedThingsMax: 200,
+  /** Bytes of a request to the inbox, which may hold several activities. */
+  inboxBytesMax: 4 * 1024 * 1024,
+  /** Activities in one request to the inbox. */
+  inboxActivitiesMax: 100,
+  /** Bytes of the id of an actor, an activity or an object; it must fit into a B-tree row, like a thing id. */
+  activityIdBytesMax: 2_048,
+  /** Registries through which an entry may have come. */
+  pathOriginsMax: 16,
+  /** Terms of the filter of a follow, over all facets. */
+  followTermsMax: 16,
+  /** Bytes of one of them. */
+  followTermBytesMax: 256,
+  /** Peers that are known at once. */
+  peersMax: 10_000,
+  /** Of them, those that wait for the operator. */
+  peersPendingMax: 1_000,
+  /** Entries that one peer may list here. */
+  listingsPerPeerMax: 1_000_000,
+  /** Documents of one peer that wait to be decided on. */
+  heldDocumentsPerPeerMax: 1_000,
+  /** How often it is tried to decide on such a document, with ever longer pauses: about three days in all. */
+  heldDocumentAttemptsMax: 80,
+  /** Entries in one page of a registry's list of entries. */
+  entriesPageMax: 200,
+  /** Characters of all documents in such a page; a single one may be longer. */
+  entriesPageCharactersMax: 2 * 1024 * 1024,
+  /** Bytes of such a page, as it is read from a peer. */
+  entriesPageBytesMax: 8 * 1024 * 1024,
+  /** Entries that are asked for by their keys in one request. */
+  entriesByKeyMax: 32,
+  /** Entries under a prefix up to which their digests are told one by one. */
+  digestEntriesMax: 64,
+  /** Requests for digests in one comparison with a peer's list. */
+  digestRequestsMax: 20_000,
+  /** Activities that one peer may send at once. */
+  peerActivitiesMax: 20_000,
+  /** The same a second, once those at once are used up. */
+  peerActivitiesPerSecondMax: 2_000,
+  /** Requests to the inbox by actors of one host that are no peers, at once. */
+  strangerRequestsMax: 20,
+  /** The same a minute, once those at once are used up. */
+  strangerRequestsPerMinuteMax: 20,
+  /** Requests to the inbox by strangers from everywhere, a second. */
+  strangersPerSecondMax: 50,
+  /** Peers that a live search asks. */
+  liveSearchPeersMax: 8,
+  /** Milliseconds that they have to answer. */
+  liveSearchMsMax: 300,
+  /** Deliveries to different peers at once. */
+  deliveriesMax: 32,
+  /** Requests to one peer that takes one activity each, at once. */
+  deliveriesPerPeerMax: 8,
+  /** Time between two deliveries to a peer that does not answer: doubled each time, up to the second number, milliseconds. */
+  deliveryBackoffMsMin: 1_000,
+  deliveryBackoffMsMax: 60 * 60 * 1000,
+  /** How often a peer's list is looked at in case that something was missed, in milliseconds. */
+  pullIntervalMs: 10 * 60 * 1000,
+  /** How often what is known of a peer's list is compared with it, in milliseconds. */
+  verifyIntervalMs: 60 * 60 * 1000,
+  /** How long entries are kept that a peer does not list any more since its database was restored, in milliseconds. */
+  restoreGraceMs: 24 * 60 * 60 * 1000,
 } as const;

@@ -43,6 +43,8 @@ export const problemTypes = {
   "did-unavailable": { status: 503, title: "The DID cannot be resolved now" },
   "query-too-costly": { status: 503, title: "The query costs more than is allowed" },
   "too-many-event-clients": { status: 503, title: "All places for clients of /events are taken" },
+  "peer-unavailable": { status: 503, title: "The other server cannot be asked now" },
+  "peer-refused": { status: 403, title: "This registry takes nothing from this sender" },
   "database-unavailable": { status: 503, title: "The database does not answer" },
 } as const satisfies Record<string, { status: number; title: string }>;
 

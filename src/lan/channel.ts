@@ -3,7 +3,7 @@ import multicastDns, { type IncomingPacket, type OutgoingPacket, type Peer } fro
 import { limits } from "../base/limits.ts";
 import { loggerOf } from "../base/log.ts";
 import type { LanInterface } from "./interfaces.ts";
-import { createRate } from "./rate.ts";
+import { createRate } from "../base/rate.ts";
 
 /** Multicast DNS on one interface, over IPv4 (RFC 6762). */
 export interface Channel {

@@ -2,7 +2,7 @@ import { limits } from "../base/limits.ts";
 import { departed, isForgiven, isHeld } from "./hold.ts";
 import { nameKey } from "./instance-name.ts";
 import type { Observations, ServiceObservation } from "./observations.ts";
-import { createRate } from "./rate.ts";
+import { createRate } from "../base/rate.ts";
 import {
   type Job,
   type LocalEntry,

@@ -29,6 +29,8 @@ export const journal = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.xid, table.id] }),
+    // Whether a row is the last one of its entry: lists of entries in the order of their last change have each once.
+    index("journal_entry").on(table.entryKey, table.xid, table.id),
     // The last change of which entries there are, for the entity tag of the listing.
     index("journal_membership")
       .on(table.xid, table.id)

@@ -20,8 +20,11 @@ export const entries = pgTable(
     /** True for the first controller that registered the thing id here: `GET /things/{id}` is this entry. */
     isPrimary: boolean("is_primary").notNull(),
     state: text("state", { enum: ["active", "unlisted", "retracted", "expired"] }).notNull(),
-    /** Who took it out of this registry, and so may bring it back; null unless `state` is `unlisted`. */
-    unlistedBy: text("unlisted_by", { enum: ["operator", "controller"] }),
+    /**
+     * Who took it out of this registry, and so may bring it back; null unless `state` is `unlisted`. `origin`: no peer
+     * lists it any more through which it came in.
+     */
+    unlistedBy: text("unlisted_by", { enum: ["operator", "controller", "origin"] }),
     /** `by-id`: served under its id, but not in listings, searches and events. The controller chooses. */
     visibility: text("visibility", { enum: ["public", "by-id"] })
       .notNull()

@@ -1,0 +1,160 @@
+import type { Clock } from "../base/clock.ts";
+import type { JsonValue } from "../base/json.ts";
+import { limits } from "../base/limits.ts";
+import { Problem } from "../base/problem.ts";
+import { createKeyedRate } from "../base/rate.ts";
+import { comparePositions, parseCursor } from "../db/journal.ts";
+import type { Actor, Follows } from "./follows.ts";
+import type { PeerDirectory } from "./peer-directory.ts";
+import type { PeerRow, PeerStore } from "./peer-store.ts";
+import type { Verdict } from "./ports.ts";
+import { type Incoming, readIncoming } from "./read-activity.ts";
+import type { Receiver } from "./receiver.ts";
+import type { SignedRequest } from "./signatures.ts";
+
+export interface InboxDeps {
+  peers: Pick<PeerStore, "change" | "find" | "heard">;
+  directory: PeerDirectory;
+  follows: Follows;
+  receiver: Pick<Receiver, "take">;
+  /** The id of the actor who signed the request. Throws `invalid-signature`, or `peer-unavailable`. */
+  verifySignature(request: SignedRequest): Promise<{ actor: string }>;
+  /** Asks an actor's own server who it is. Throws `invalid-parameter` or `peer-unavailable`. */
+  lookup(actorId: string): Promise<Actor>;
+  /** Of this registry. */
+  actorId: string;
+  clock: Clock;
+}
+
+type Reports = Extract<Incoming, { kind: "reports" }>;
+
+/**
+ * The inbox (ActivityPub §7). What comes in is in the database when it is answered; what is refused for good, and what may
+ * succeed later, are told apart by the problem's status, so that a sender knows whether to come again.
+ *
+ * Strangers cost little: what they say is read, within bounds, before anything is fetched for them; what is not for a
+ * registry is ignored without a look at its signature; and for the rest, one document is fetched from the very origin that
+ * they claim to be.
+ */
+export function createInbox(deps: InboxDeps) {
+  const { directory, follows, peers, clock } = deps;
+  const hostRate = createKeyedRate({
+    burst: limits.strangerRequestsMax,
+    perSecond: limits.strangerRequestsPerMinuteMax / 60,
+    keysMax: limits.hostsMax,
+  });
+  const strangersRate = createKeyedRate({
+    burst: limits.strangersPerSecondMax,
+    perSecond: limits.strangersPerSecondMax,
+    keysMax: 1,
+  });
+  const peerRate = createKeyedRate({
+    burst: limits.peerActivitiesMax,
+    perSecond: limits.peerActivitiesPerSecondMax,
+    keysMax: limits.peersMax,
+  });
+
+  /** Throws `too-many-requests` for who sends too much, before any work is done for it. */
+  function requireRate(incoming: Incoming, peer: PeerRow | null, address: string | null): void {
+    const now = clock.now().getTime();
+    const count = incoming.kind === "reports" ? incoming.reports.length : 1;
+    const isKnown = peer !== null && (peer.follower === "accepted" || peer.following !== "none");
+    const host = new URL(incoming.actor).host;
+    const waitMs = isKnown
+      ? peerRate.take(peer.id, now, count)
+      : Math.max(
+          hostRate.take(host, now),
+          address === null ? 0 : hostRate.take(address, now),
+          strangersRate.take("", now),
+        );
+    if (waitMs === 0) return;
+    throw new Problem("too-many-requests", `${host} sends more than is taken at once; send it later.`, {
+      retryAfterSeconds: Math.ceil(waitMs / 1000),
+    });
+  }
+
+  async function takeReports(incoming: Reports, peer: PeerRow | null): Promise<JsonValue | null> {
+    if (peer === null || !["accepted", "requested"].includes(peer.following)) {
+      throw new Problem("peer-refused", "This registry does not follow the sender.");
+    }
+    // The Accept may be under way still, or lost: who sends what was asked for has accepted.
+    if (peer.following === "requested") await follows.answered(peer, null, true);
+    const verdicts = await deps.receiver.take(peer, incoming.reports);
+    await moveCursor(peer, incoming);
+    if (incoming.isBatch) return { verdicts: verdicts.map(asJson) };
+    const [verdict] = verdicts;
+    if (verdict?.outcome === "refused") throw asProblem(verdict);
+    return null;
+  }
+
+  /** What was pushed need not be read again: if it starts where reading has ended, that is where it goes on. */
+  async function moveCursor(peer: PeerRow, { span }: Reports): Promise<void> {
+    if (span === null) return;
+    const known = (await peers.find(peer.id))?.pulledCursor ?? null;
+    const [after, cursor, ours] = [span.after, span.cursor, known].map((text) =>
+      text === null ? null : parseCursor(text),
+    );
+    if (after == null || cursor == null || ours == null) return;
+    if (after.epoch !== ours.epoch || cursor.epoch !== ours.epoch) return;
+    if (comparePositions(after.position, ours.position) > 0) return;
+    if (comparePositions(ours.position, cursor.position) >= 0) return;
+    await peers.change(peer.id, { pulledCursor: span.cursor });
+  }
+
+  return {
+    /** Answers a request to the inbox: what goes into the body of a 202. Throws a Problem for what is refused. */
+    async receive(request: SignedRequest & { address: string | null }): Promise<JsonValue | null> {
+      const incoming = readIncoming(request.body);
+      const { origin } = new URL(incoming.actor);
+      const peer = await directory.findByActor(incoming.actor);
+      if (origin === new URL(deps.actorId).origin) throw new Problem("peer-refused", "This is the sender's own inbox.");
+      if (await directory.isBlocked(origin)) throw new Problem("peer-refused", "The sender is blocked here.");
+      requireRate(incoming, peer, request.address);
+      // Likes, boosts, replies and whatever comes: nothing here is about them.
+      if (incoming.kind === "unknown") return null;
+      if (incoming.kind === "reports" && peer === null) return takeReports(incoming, null);
+
+      const { actor } = await deps.verifySignature(request);
+      if (actor !== incoming.actor) {
+        throw new Problem(
+          "invalid-signature",
+          `The request is signed by ${actor}, the activity is by ${incoming.actor}.`,
+        );
+      }
+      if (peer !== null) {
+        await peers.heard(peer.id, clock.now());
+        // A peer that speaks is there again.
+        if (peer.nextDelivery !== null) await peers.change(peer.id, { nextDelivery: null });
+      }
+      switch (incoming.kind) {
+        case "reports":
+          return takeReports(incoming, peer);
+        case "follow":
+          if (incoming.object !== deps.actorId) {
+            throw new Problem("invalid-parameter", `Follow ${deps.actorId}: there is no other actor here.`);
+          }
+          await follows.requested(await deps.lookup(actor), incoming.id, incoming.filter);
+          return null;
+        case "undo":
+          if (peer !== null) await follows.ended(peer, incoming.of);
+          return null;
+        case "accept":
+        case "reject":
+          if (peer !== null) await follows.answered(peer, incoming.of, incoming.kind === "accept");
+          return null;
+      }
+    },
+  };
+}
+
+export type Inbox = ReturnType<typeof createInbox>;
+
+function asJson(verdict: Verdict): JsonValue {
+  return { ...verdict };
+}
+
+/** The refusal of a single activity, as its sender is told. */
+function asProblem({ problem, detail }: Extract<Verdict, { outcome: "refused" }>): Problem {
+  if (problem === "loop" || problem === "quota-exceeded") return new Problem("peer-refused", detail);
+  return new Problem(problem, detail);
+}
