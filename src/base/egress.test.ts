@@ -7,7 +7,14 @@ import { networkInterfaces } from "node:os";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { loopbackTls } from "../../test/fixtures/loopback-tls.ts";
-import { createEgress, EgressError, type Egress, type EgressOptions, type ResolvedAddress } from "./egress.ts";
+import {
+  createEgress,
+  EgressError,
+  type Egress,
+  type EgressOptions,
+  type PostingEgress,
+  type ResolvedAddress,
+} from "./egress.ts";
 import { limits } from "./limits.ts";
 import { Problem } from "./problem.ts";
 
@@ -72,7 +79,7 @@ async function listenAndSleep(): Promise<number> {
   return port;
 }
 
-function privateEgress(options: Partial<EgressOptions> = {}): Egress {
+function privateEgress(options: Partial<EgressOptions> = {}): PostingEgress {
   const egress = createEgress({ allowPrivateAddresses: true, ...options });
   cleanups.push(() => egress.close());
   return egress;
@@ -86,7 +93,7 @@ function checkedEgress(
   ports: number[],
   names: Record<string, ResolvedAddress[] | (() => ResolvedAddress[])> = {},
   options: Partial<EgressOptions> = {},
-): { egress: Egress; lookups: string[]; dialled: string[] } {
+): { egress: PostingEgress; lookups: string[]; dialled: string[] } {
   const lookups: string[] = [];
   const dialled: string[] = [];
   const lookup = async (hostname: string): Promise<ResolvedAddress[]> => {
@@ -600,5 +607,192 @@ describe("from one announced address only", () => {
       await expectRefused(get(target));
     }
     expect(canary.connections()).toBe(0);
+  });
+});
+
+describe("what is posted", () => {
+  const body = Buffer.from('{"type":"Create"}');
+
+  test("arrives as it was given, with the headers of a signature", async () => {
+    const seen: { method: string | undefined; headers: IncomingMessage["headers"]; body: string }[] = [];
+    const port = await servePublic(async (request, response) => {
+      let text = "";
+      for await (const chunk of request) text += String(chunk);
+      seen.push({ method: request.method, headers: request.headers, body: text });
+      response.writeHead(202).end("taken");
+    });
+    const { egress } = checkedEgress([port]);
+    const signed = {
+      "content-type": "application/activity+json",
+      date: "Sat, 21 Nov 2026 09:00:00 GMT",
+      digest: "SHA-256=x",
+      "content-digest": "sha-256=:eA==:",
+      signature: "sig1=:eA==:",
+      "signature-input": "sig1=()",
+    };
+    const answer = await egress.post(`https://example.org:${port}/inbox`, { body, headers: signed });
+    expect(answer.status).toBe(202);
+    expect(textOf(answer.body)).toBe("taken");
+    expect(seen).toEqual([
+      {
+        method: "POST",
+        body: body.toString(),
+        headers: {
+          host: `example.org:${port}`,
+          connection: "close",
+          "user-agent": "thingstead",
+          accept: "*/*",
+          "accept-encoding": "identity",
+          "content-length": String(body.length),
+          ...signed,
+        },
+      },
+    ]);
+    for (const name of ["Host", "authorization", "Content-Length"]) {
+      const refused = egress.post(`https://example.org:${port}/inbox`, { body, headers: { [name]: "x" } });
+      expect(await failureOf(refused)).toBeInstanceOf(TypeError);
+    }
+  });
+
+  test("reaches no address that is not public, in a session or not, with a listener there that sees nothing", async () => {
+    const canary = await serveCanary();
+    const { egress, dialled } = checkedEgress([canary.port], {
+      "loopback.example.org": [loopback],
+      "mixed.example.org": [publicAddress, loopback],
+      "six.example.org": [publicAddress, { address: "::1", family: 6 }],
+    });
+    const hosts = wordsOf(innerHosts, canary.port).map((host) => `https://${host}:${canary.port}/`);
+    const session = egress.session();
+    for (const url of [...hosts, ...wordsOf(refusedUrls, canary.port)]) {
+      for (const request of [{ body }, { body, session }]) {
+        expect(await failureOf(egress.post(url, request)), url).toMatchObject({ type: "egress-refused" });
+      }
+    }
+    expect(dialled).toEqual([]);
+    expect(canary.connections()).toBe(0);
+  });
+
+  test.each([301, 302, 303, 307, 308])("goes nowhere else: a redirect with %i is the answer", async (status) => {
+    const canary = await serveCanary();
+    const port = await servePublic((_request, response) => {
+      response.writeHead(status, { location: `https://127.0.0.1:${canary.port}/` }).end("moved");
+    });
+    const { egress, dialled } = checkedEgress([port, canary.port]);
+    const answer = await egress.post(`https://example.org:${port}/inbox`, { body });
+    expect({ status: answer.status, text: textOf(answer.body) }).toEqual({ status, text: "moved" });
+    expect(dialled).toEqual([publicAddress.address]);
+    expect(canary.connections()).toBe(0);
+  });
+
+  test("gets an answer as large as is asked for, and not one byte more", async () => {
+    const port = await serveHttp((_request, response) => response.end(Buffer.alloc(2_000, "x")));
+    const egress = privateEgress({ bytesMax: 1_000 });
+    const url = `http://127.0.0.1:${port}/`;
+    expect((await egress.post(url, { body, bytesMax: 2_000 })).body).toHaveLength(2_000);
+    expect((await egress.get(url, { bytesMax: 2_000 })).body).toHaveLength(2_000);
+    for (const bytesMax of [1_999, undefined]) {
+      const bound = bytesMax === undefined ? {} : { bytesMax };
+      await expectKind(egress.post(url, { body, ...bound }), "too-large");
+      await expectKind(egress.get(url, bound), "too-large");
+    }
+  });
+
+  test("is given up as soon as nobody waits for it", async () => {
+    const port = await listenAndSleep();
+    const egress = privateEgress({ msMax: 120_000 });
+    const session = egress.session();
+    const controller = new AbortController();
+    const posted = failureOf(egress.post(`http://127.0.0.1:${port}/`, { body, session, signal: controller.signal }));
+    const other = expectKind(egress.post(`http://127.0.0.1:${port}/`, { body, session }), "unreachable");
+    setTimeout(() => controller.abort(new Error("given up")), 50);
+    expect(await posted).toMatchObject({ message: "given up" });
+    await session.close();
+    await other;
+  });
+});
+
+describe("a session", () => {
+  const body = Buffer.from("x");
+
+  /** A public server that counts its connections and answers with the path. */
+  async function serveCounted(): Promise<{ port: number; connections: () => number }> {
+    let connections = 0;
+    const server = createHttpsServer({ key: loopbackTls.key, cert: loopbackTls.cert }, (request, response) => {
+      request.resume();
+      response.end(request.url);
+    });
+    server.on("secureConnection", () => (connections += 1));
+    return { port: await listen(server), connections: () => connections };
+  }
+
+  test("keeps its connections and asks for a name once, whatever the name resolves to meanwhile", async () => {
+    const { port, connections } = await serveCounted();
+    const answers = [[publicAddress], [loopback]];
+    const { egress, lookups, dialled } = checkedEgress([port], { "example.org": () => answers.shift() ?? [loopback] });
+    await using session = egress.session();
+    for (let count = 0; count < 5; count += 1) {
+      const answer = await egress.post(`https://example.org:${port}/${count}`, { body, session });
+      expect(textOf(answer.body)).toBe(`/${count}`);
+    }
+    expect((await egress.get(`https://example.org:${port}/get`, { session })).status).toBe(200);
+    // A connection may still be busy with the end of an answer when the next request comes.
+    expect(connections()).toBeLessThanOrEqual(2);
+    expect({ lookups, dialled }).toEqual({ lookups: ["example.org"], dialled: [publicAddress.address] });
+    await expectRefused(egress.post(`https://example.org:${port}/alone`, { body }));
+  });
+
+  test("has at most so many connections to one origin, however much is sent at once", async () => {
+    const { port, connections } = await serveCounted();
+    const { egress, lookups } = checkedEgress([port]);
+    await using session = egress.session();
+    const urls = Array.from({ length: 50 }, (_, at) => `https://example.org:${port}/${at}`);
+    const all = await Promise.all(urls.map((url) => egress.post(url, { body, session })));
+    expect(all.map((answer) => textOf(answer.body))).toEqual(urls.map((url) => new URL(url).pathname));
+    expect(connections()).toBeLessThanOrEqual(limits.deliveriesPerPeerMax);
+    expect(lookups).toHaveLength(1);
+  });
+
+  test("checks an address anew once that was long ago", async () => {
+    const { port } = await serveCounted();
+    const answers = [[publicAddress], [loopback]];
+    const { egress, lookups } = checkedEgress(
+      [port],
+      { "example.org": () => answers.shift() ?? [loopback] },
+      { sessionMsMax: 0 },
+    );
+    await using session = egress.session();
+    await egress.post(`https://example.org:${port}/`, { body, session });
+    await expectRefused(egress.post(`https://example.org:${port}/`, { body, session }));
+    expect(lookups).toHaveLength(2);
+  });
+
+  test("checks each hop of a redirect like any other", async () => {
+    const canary = await serveCanary();
+    const port = await servePublic((_request, response) => {
+      response.writeHead(302, { location: `https://inner.example.org:${canary.port}/` }).end();
+    });
+    const { egress } = checkedEgress([port, canary.port], { "inner.example.org": [loopback] });
+    await using session = egress.session();
+    await expectRefused(egress.get(`https://example.org:${port}/`, { session }));
+    expect(canary.connections()).toBe(0);
+  });
+
+  test("tries again after a name did not resolve, and ends when it is closed", async () => {
+    const { port } = await serveCounted();
+    let lookups = 0;
+    const { egress } = checkedEgress([port], {
+      "example.org": () => {
+        lookups += 1;
+        if (lookups === 1) throw new Error("SERVFAIL");
+        return [publicAddress];
+      },
+    });
+    const session = egress.session();
+    const post = () => egress.post(`https://example.org:${port}/`, { body, session });
+    await expectKind(post(), "unreachable");
+    expect((await post()).status).toBe(200);
+    await session.close();
+    await expectKind(post(), "unreachable");
+    await expectKind(egress.post(`https://example.org:${port}/`, { body, session }), "unreachable");
   });
 });

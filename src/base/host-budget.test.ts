@@ -64,3 +64,19 @@ test("a client within a budget leaves a host alone that it has asked too often, 
   pass(1_000 / limits.hostRequestsPerSecondMax);
   expect(await egress.get("https://victim.example/")).toBe(answer);
 });
+
+test("a budget covers what is posted as well", async () => {
+  const answer = { status: 202, headers: new Headers(), body: new Uint8Array(), url: "" };
+  const session = { close: async () => {}, [Symbol.asyncDispose]: async () => {} };
+  const egress = withHostBudget(
+    { get: async () => answer, post: async () => answer, session: () => session, close: async () => {} },
+    createHostBudget(clock),
+  );
+  const body = new Uint8Array();
+  for (let count = 0; count < limits.hostRequestsMax; count += 1) {
+    await egress.post(`https://victim.example/${count}`, { body, session: egress.session() });
+  }
+  await expect(egress.post("https://victim.example/", { body })).rejects.toMatchObject({ kind: "unreachable" });
+  await expect(egress.get("https://victim.example/")).rejects.toMatchObject({ kind: "unreachable" });
+  expect(await egress.post("https://other.example/", { body })).toBe(answer);
+});
