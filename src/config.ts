@@ -120,6 +120,10 @@ export const configSchema = z
     path: ["ADMIN_TOKEN"],
     message: "must be set when READ_ACCESS is token",
   })
+  .refine((config) => config.FEDERATION !== true || config.PUBLIC_URL !== undefined, {
+    path: ["PUBLIC_URL"],
+    message: "must be set when FEDERATION is on: it is the name by which peers know this registry",
+  })
   .refine((config) => !config.LAN_PROXY || config.READ_ACCESS === "open", {
     path: ["LAN_PROXY"],
     message: "must be off when READ_ACCESS is token: names would be announced of what not everybody may read",

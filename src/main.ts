@@ -2,7 +2,8 @@ import type { AddressInfo } from "node:net";
 import { serve, type ServerType } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import { createAdmission } from "./admission/admission.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { type Admission, createAdmission } from "./admission/admission.ts";
 import { startAssessor } from "./admission/assessor.ts";
 import { startExpiry } from "./admission/expiry.ts";
 import { createIndexWait } from "./admission/index-wait.ts";
@@ -16,14 +17,16 @@ import { type Config, isLoopbackHost } from "./config.ts";
 import { type Database, type DatabaseOptions, openDatabase, pingDatabase } from "./db/client.ts";
 import { establishEpoch, type JournalPosition } from "./db/journal.ts";
 import { createLogReader, startPublicLog } from "./db/public-log.ts";
+import type { Federation } from "./federation/federation.ts";
 import { createApp } from "./http/app.ts";
 import { answerBrokenRequests } from "./http/broken-requests.ts";
 import { createEventStreams, type EventSettings } from "./http/events/event-streams.ts";
 import { createJsonPathSearch } from "./http/jsonpath/jsonpath-search.ts";
+import { disabledFederation } from "./http/no-federation.ts";
 import { createApiTokens } from "./identity/api-tokens.ts";
 import { loadRegistryKey, registryDidDocument, registrySigningKey } from "./identity/registry-identity.ts";
 import { createRequestNonces } from "./identity/request-nonces.ts";
-import { createDidResolver } from "./identity/resolver.ts";
+import { createDidResolver, type DidResolver } from "./identity/resolver.ts";
 import { createLan, type LanOptions, type LanParts } from "./lan/lan.ts";
 import { createPostgresSearch } from "./search/postgres.ts";
 import { createAssessmentStore } from "./things/assessment-store.ts";
@@ -95,11 +98,13 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const publicLog = startPublicLog({ db: db.orm });
   stack.defer(() => publicLog.stop());
 
+  let wakeFederation = () => {};
   const onAppend = (position: JournalPosition) => {
     indexer.wake();
     publicLog.wake();
     assessor.wake();
     events.wake(position);
+    wakeFederation();
   };
 
   const { trustedIssuers } = config;
@@ -116,11 +121,16 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     resolver,
     clock,
     mode: config.admission,
+    origin: () => publicUrl,
     onAppend,
     onAdmission: metrics.countAdmission,
   });
 
   const log = createLogReader(db.orm);
+  const federation = await openFederation(config, { db, epoch, resolver, admission, clock });
+  if (federation !== null) stack.defer(() => federation.stop());
+  wakeFederation = () => federation?.wake();
+
   const lan = createLan({
     options: lanOptions(config),
     egress,
@@ -152,6 +162,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     events,
     log,
     lan,
+    federation: federation ?? disabledFederation,
     signingKey: () => registrySigningKey(registryKey, publicUrl),
     didDocument: () => registryDidDocument(registryKey, publicUrl),
     checkReady: () => pingDatabase(db),
@@ -180,6 +191,30 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Federation, if the configuration has it; only then is its library loaded. */
+async function openFederation(
+  config: Config,
+  parts: { db: Database; epoch: string; resolver: DidResolver; admission: Admission; clock: Clock },
+): Promise<Federation | null> {
+  const { publicUrl, allowPrivateAddresses } = config;
+  if (!config.federation || publicUrl === null) return null;
+  const { startFederation } = await import("./federation/federation.ts");
+  return startFederation({
+    ...parts,
+    db: parts.db.orm,
+    publicUrl,
+    // Of its own: it ends with it.
+    egress: createEgress({ allowPrivateAddresses, ports: config.egressPorts }),
+    policy: config.peerPolicy,
+    relay: config.federationRelay,
+    registersSigned: config.admission !== "token",
+    staleAfterSeconds: config.staleAfterSeconds,
+    allowPrivateAddresses,
+    version: packageJson.version,
+    random: Math.random,
+  });
 }
 
 function databaseOptions({ databaseUrl, dataDir }: Config): DatabaseOptions {

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { bin, type Ran, runCli, runProgram, type RunOptions } from "./support/cli.ts";
 import { createDatabasePlace, type DatabasePlace } from "./support/database.ts";
 import { adminToken, startTestService, type TestService, thingPath } from "./support/service.ts";
@@ -13,6 +13,9 @@ import { adminToken, startTestService, type TestService, thingPath } from "./sup
 const root = fileURLToPath(new URL("..", import.meta.url));
 const weather = path.join(root, "examples", "weather-agent.td.json");
 const uuidUrn = /urn:uuid:[0-9a-f-]{36}/;
+
+// Most tests run several at a time, each in processes of its own: together they are faster, each for itself is slower.
+vi.setConfig({ testTimeout: 120_000 });
 
 let directory: string;
 let registry: TestService;
@@ -64,7 +67,12 @@ function expectRefusal(ran: Ran, words: RegExp | string): void {
   expect(ran.stderr).not.toMatch(/^\s+at /m);
 }
 
-describe("wrong usage ends with 2, and help does not", () => {
+/** Runs a command that is refused. */
+async function expectRefused(args: readonly string[], words: RegExp | string, options: RunOptions = {}): Promise<void> {
+  expectRefusal(await run(args, options), words);
+}
+
+describe.concurrent("wrong usage ends with 2, and help does not", () => {
   test.each([
     [[]],
     [["bogus"]],
@@ -81,6 +89,10 @@ describe("wrong usage ends with 2, and help does not", () => {
     [["unlist", "urn:example:1"]],
     [["visibility", "urn:example:1", "--key", "a.json"]],
     [["visibility", "urn:example:1", "secret", "--key", "a.json"]],
+    [["search", "--scope", "everywhere"]],
+    [["peers"]],
+    [["peers", "follow"]],
+    [["peers", "block"]],
     [["tokens"]],
     [["tokens", "create", "a"]],
     [["tokens", "create", "a", "--scope", "root"]],
@@ -93,6 +105,9 @@ describe("wrong usage ends with 2, and help does not", () => {
     [["keygen", "--web", "example.com"]],
     [["keygen", "--web", "no domain", "--out", "never.json"]],
     [["serve", "--admission", "closed"]],
+    [["serve", "--federation", "perhaps"]],
+    [["serve", "--peer-policy", "nobody"]],
+    [["serve", "--stale-after", "5"]],
   ])("%j", async (args) => {
     const ran = await run(args);
     expect(ran).toMatchObject({ code: 2, stdout: "" });
@@ -111,6 +126,7 @@ describe("wrong usage ends with 2, and help does not", () => {
     "heartbeat",
     "unlist",
     "visibility",
+    "peers",
     "tokens",
     "audit",
     "lan",
@@ -127,7 +143,7 @@ describe("wrong usage ends with 2, and help does not", () => {
   });
 });
 
-describe("keygen", () => {
+describe.concurrent("keygen", () => {
   test("writes a key that only its owner can read, and prints the DID alone", async () => {
     const file = path.join(directory, "fresh.json");
     const { code, stdout } = await run(["keygen", "--out", file]);
@@ -157,7 +173,7 @@ describe("keygen", () => {
   });
 });
 
-describe("sign and verify", () => {
+describe.concurrent("sign and verify", () => {
   test("agree, through files and through pipes", async () => {
     const signed = path.join(directory, "signed.json");
     expect(await run(["sign", weather, "--key", key, "--out", signed])).toMatchObject({ code: 0, stdout: "" });
@@ -189,11 +205,13 @@ describe("sign and verify", () => {
   test("a changed, an unsigned and a missing document are told apart", async () => {
     const { stdout: signed } = await run(["sign", weather, "--key", key]);
     const changed = signed.replace("Weather Agent", "Whether Agent");
-    expectRefusal(await run(["verify", "-"], { stdin: changed }), /proof does not hold/);
-    expectRefusal(await run(["verify", weather]), /no proof/);
-    expectRefusal(await run(["verify", "missing.json"]), /there is no such file/);
-    expectRefusal(await run(["verify", "-"], { stdin: '{"id":"urn:a:1","id":"urn:a:2"}' }), /I-JSON/);
-    expectRefusal(await run(["verify", `${registry.url}/things/urn:example:nothing`]), /nothing at/);
+    await Promise.all([
+      expectRefused(["verify", "-"], /proof does not hold/, { stdin: changed }),
+      expectRefused(["verify", weather], /no proof/),
+      expectRefused(["verify", "missing.json"], /there is no such file/),
+      expectRefused(["verify", "-"], /I-JSON/, { stdin: '{"id":"urn:a:1","id":"urn:a:2"}' }),
+      expectRefused(["verify", `${registry.url}/things/urn:example:nothing`], /nothing at/),
+    ]);
   });
 
   test("a proof that a document has is replaced", async () => {
@@ -219,7 +237,7 @@ describe("sign and verify", () => {
   });
 });
 
-describe("register", () => {
+describe.concurrent("register", () => {
   test("publishes, and the same file again is a new version, also within the same second", async () => {
     const { file, id, title } = await writeTd();
     const first = await run(["register", file, "--key", key]);
@@ -339,7 +357,7 @@ describe("search", () => {
   });
 });
 
-describe("retract", () => {
+describe.concurrent("retract", () => {
   test("leaves a tombstone, and the old version does not come back", async () => {
     const { file, id, title } = await writeTd({ "@type": ["Thing", "lmos:Tool"] });
     await run(["register", file, "--key", key]);
@@ -361,12 +379,14 @@ describe("retract", () => {
   });
 
   test("what is not there is refused", async () => {
-    expectRefusal(await run(["retract", "urn:example:never", "--key", key]), /There is no entry/);
-    expectRefusal(await run(["retract", "never", "--key", key]), /There is no entry/);
+    await Promise.all([
+      expectRefused(["retract", "urn:example:never", "--key", key], /There is no entry/),
+      expectRefused(["retract", "never", "--key", key], /There is no entry/),
+    ]);
   });
 });
 
-describe("heartbeat, visibility and unlist", () => {
+describe.concurrent("heartbeat, visibility and unlist", () => {
   /** By the registry's public URL, which a signed request must name. */
   const act = (args: readonly string[]) => run(args, { env: { THINGSTEAD_REGISTRY: registry.service.publicUrl } });
   const statusOf = async (id: string) => (await registry.fetch(thingPath(id))).status;
@@ -419,7 +439,7 @@ describe("heartbeat, visibility and unlist", () => {
   });
 });
 
-describe("tokens", () => {
+describe.concurrent("tokens", () => {
   const env = { ADMIN_TOKEN: adminToken };
 
   test("are made, used, listed and revoked", async () => {
@@ -453,17 +473,19 @@ describe("tokens", () => {
   });
 
   test("are the operator's to manage", async () => {
-    expectRefusal(await run(["tokens", "list"]), /problem:token-required/);
-    expectRefusal(await run(["tokens", "create", "a", "--scope", "read"]), /problem:token-required/);
     const { stdout } = await run(["tokens", "create", "a writer", "--scope", "write"], { env });
-    expectRefusal(await run(["tokens", "list", "--token", stdout.trim()]), /problem:insufficient-scope/);
-    expectRefusal(await run(["tokens", "revoke", "nothing"], { env }), /problem:not-found/);
     const past = ["tokens", "create", "a", "--scope", "read", "--expires", "2020-01-01"];
-    expectRefusal(await run(past, { env }), /which has passed/);
+    await Promise.all([
+      expectRefused(["tokens", "list"], /problem:token-required/),
+      expectRefused(["tokens", "create", "a", "--scope", "read"], /problem:token-required/),
+      expectRefused(["tokens", "list", "--token", stdout.trim()], /problem:insufficient-scope/),
+      expectRefused(["tokens", "revoke", "nothing"], /problem:not-found/, { env }),
+      expectRefused(past, /which has passed/, { env }),
+    ]);
   });
 });
 
-describe("other admission modes", () => {
+describe.concurrent("other admission modes", () => {
   test("open: unsigned descriptions are sent as they are, and repairs are told", async () => {
     await using open = await startTestService({ admission: "open" });
     const env = { THINGSTEAD_REGISTRY: open.url };
@@ -497,7 +519,7 @@ function variablesOf({ config }: DatabasePlace): Record<string, string> {
   return config.databaseUrl === null ? { DATA_DIR: config.dataDir } : { DATABASE_URL: config.databaseUrl };
 }
 
-describe("serve", () => {
+describe.concurrent("serve", () => {
   test("tells all that is wrong with the configuration at once", async () => {
     const ran = await run(["serve", "--port", "70000"], {
       env: { ADMIN_TOKEN: "short", PUBLIC_URL: "https://a.example/path" },
@@ -535,7 +557,7 @@ describe("serve", () => {
 
   test.each(["SIGTERM", "SIGINT"] as const)("prints what to try, serves, and ends on %s with 0", async (signal) => {
     await using place = await createDatabasePlace();
-    const envFile = path.join(directory, "serve.env");
+    const envFile = path.join(directory, `${signal}.env`);
     const variables = { PORT: "0", ADMISSION: "open", ...variablesOf(place) };
     await writeFile(
       envFile,

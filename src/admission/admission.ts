@@ -1,18 +1,21 @@
+import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import type { ThingId } from "../base/ids.ts";
 import { isJsonObject, parseJson } from "../base/json.ts";
 import { loggerOf } from "../base/log.ts";
 import { Problem } from "../base/problem.ts";
 import type { Database } from "../db/client.ts";
-import type { JournalPosition } from "../db/journal.ts";
+import { comparePositions, type JournalPosition } from "../db/journal.ts";
 import type { DidResolver } from "../identity/resolver.ts";
 import { isUri } from "../things/description.ts";
 import { createEntryReader, etagOfEntry } from "../things/entry-store.ts";
 import { mergePatch } from "../things/merge-patch.ts";
 import { attest } from "./attest.ts";
 import { type AdmissionMode, authorize } from "./authorize.ts";
+import { mapBounded } from "./bounded.ts";
 import { signedEntry } from "./decide.ts";
 import { parse, validate } from "./intake.ts";
+import { createListings, type Listings } from "./listings.ts";
 import {
   type Act,
   chooseVisibility,
@@ -23,17 +26,24 @@ import {
   renewEntry,
   type VisibilityChoice,
 } from "./registration.ts";
-import type { Door, Outcome, Receipt, Submission } from "./stages.ts";
+import type { Door, Outcome, Permitted, Receipt, Submission } from "./stages.ts";
+import { Stopwatch } from "./stopwatch.ts";
 import { store } from "./store.ts";
+import { orProblem, storeAll } from "./store-all.ts";
 
 /** How often a merge patch is applied anew when others change the entry meanwhile. */
 const patchAttemptsMax = 5;
+
+/** Documents of a batch whose signers are looked up at once. */
+const attestedAtOnceMax = 8;
 
 export interface AdmissionDeps {
   db: Database;
   resolver: DidResolver;
   clock: Clock;
   mode: AdmissionMode;
+  /** The origin of this registry, as others see it. */
+  origin(): string;
   /** Told of every committed change, so that consumers of the journal need not wait for their next look. */
   onAppend(position: JournalPosition): void;
   /** Told of every admission, for metrics. */
@@ -45,8 +55,12 @@ export interface AdmissionRecord {
   door: Door;
   intent: "publish" | "patch" | "remove" | "renew" | "visibility";
   outcome: Outcome | Problem["type"];
+  /** By stage. `store` of a document in a batch is the time that it took to store the batch. */
   milliseconds: Record<string, number>;
 }
+
+/** What a door sends in. */
+type Intake = Omit<Submission, "knownAs">;
 
 export interface PatchRequest extends Act {
   patch: Uint8Array;
@@ -56,9 +70,14 @@ export interface PatchRequest extends Act {
  * The single write path. Whatever the door, a document goes through parse, validate, attest, authorize and store;
  * each stage has a type of its own, so that none can be skipped.
  */
-export interface Admission {
+export interface Admission extends Listings {
   /** Admits a description or Tombstone. Throws a Problem that says why not. */
-  publish(submission: Omit<Submission, "knownAs">): Promise<Receipt>;
+  publish(submission: Intake): Promise<Receipt>;
+  /**
+   * Admits many documents, as `publish` would one after the other, but faster. Resolves to a receipt for each, or a
+   * Problem that says why not, in their order; rejects with any other error, of which some may have been admitted.
+   */
+  publishAll(submissions: readonly Intake[]): Promise<(Receipt | Problem)[]>;
   /** Applies a JSON Merge Patch (RFC 7396) to an unsigned entry. */
   patch(request: PatchRequest): Promise<Receipt>;
   /** Deletes an unsigned entry, or unlists a signed one for its controller or an operator. */
@@ -77,13 +96,40 @@ export function createAdmission(deps: AdmissionDeps): Admission {
   const reader = createEntryReader(db.orm);
   const place = { db: db.orm, entries: reader };
 
-  async function runRiver(submission: Omit<Submission, "knownAs">, watch: Stopwatch): Promise<Receipt> {
+  /** The stages up to what is written. */
+  async function permit(submission: Intake, watch: Stopwatch): Promise<Permitted> {
     const known = await knownUnderAlias(submission.target);
     const draft = watch.time("parse", () => parse(known === null ? submission : { ...submission, knownAs: known }));
     const candidate = watch.time("validate", () => validate(draft));
     const attested = await watch.timeAsync("attest", () => attest(candidate, deps));
-    const permitted = authorize(attested, deps.mode, clock.now());
+    return authorize(attested, deps.mode, clock.now());
+  }
+
+  async function runRiver(submission: Intake, watch: Stopwatch): Promise<Receipt> {
+    const permitted = await permit(submission, watch);
     return watch.timeAsync("store", () => store(permitted, place, clock.now()));
+  }
+
+  async function publishAll(submissions: readonly Intake[]): Promise<(Receipt | Problem)[]> {
+    const watches = submissions.map(() => new Stopwatch());
+    const permissions = await mapBounded(submissions, attestedAtOnceMax, async (submission, index) => {
+      // Checking a proof keeps the process busy: between two of them others get their turn.
+      await setImmediate();
+      return orProblem(permit(submission, watches[index] ?? new Stopwatch()));
+    });
+    const storing = new Stopwatch();
+    const results = await storing.timeAsync("store", () => storeAll(permissions, place, clock.now()));
+
+    const positions = results.flatMap((result) => (result instanceof Problem ? [] : (result.position ?? [])));
+    const [last] = positions.sort((a, b) => comparePositions(b, a));
+    if (last !== undefined) deps.onAppend(last);
+    for (const [index, result] of results.entries()) {
+      const { door } = submissions[index] as Intake;
+      const laps = permissions[index] instanceof Problem ? {} : storing.laps;
+      const outcome = result instanceof Problem ? result.type : result.outcome;
+      report(door, "publish", outcome, { ...watches[index]?.laps, ...laps });
+    }
+    return results;
   }
 
   /** A path that holds no URI can only name an alias. */
@@ -126,24 +172,32 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     run: (watch: Stopwatch) => Promise<Receipt>,
   ): Promise<Receipt> {
     const watch = new Stopwatch();
-    const report = (outcome: AdmissionRecord["outcome"]) => {
-      const record = { door, intent, outcome, milliseconds: watch.laps };
-      log.info("admission", { ...record });
-      deps.onAdmission(record);
-    };
     try {
       const receipt = await run(watch);
       if (receipt.position !== null) deps.onAppend(receipt.position);
-      report(receipt.outcome);
+      report(door, intent, receipt.outcome, watch.laps);
       return receipt;
     } catch (error) {
-      report(error instanceof Problem ? error.type : "internal-error");
+      report(door, intent, error instanceof Problem ? error.type : "internal-error", watch.laps);
       throw error;
     }
   }
 
+  function report(
+    door: Door,
+    intent: AdmissionRecord["intent"],
+    outcome: AdmissionRecord["outcome"],
+    milliseconds: AdmissionRecord["milliseconds"],
+  ): void {
+    const record = { door, intent, outcome, milliseconds };
+    log.info("admission", { ...record });
+    deps.onAdmission(record);
+  }
+
   return {
     publish: (submission) => observed(submission.door, "publish", (watch) => runRiver(submission, watch)),
+    publishAll,
+    ...createListings(deps),
 
     patch: (request) =>
       observed(request.door, "patch", async (watch) => {
@@ -178,31 +232,4 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       return receipt !== null;
     },
   };
-}
-
-/** Milliseconds per stage; `performance.now()` measures spans, the injected clock tells instants. */
-class Stopwatch {
-  readonly laps: Record<string, number> = {};
-
-  time<Result>(lap: string, run: () => Result): Result {
-    const start = performance.now();
-    try {
-      return run();
-    } finally {
-      this.#record(lap, start);
-    }
-  }
-
-  async timeAsync<Result>(lap: string, run: () => Promise<Result>): Promise<Result> {
-    const start = performance.now();
-    try {
-      return await run();
-    } finally {
-      this.#record(lap, start);
-    }
-  }
-
-  #record(lap: string, start: number): void {
-    this.laps[lap] = Math.round((performance.now() - start) * 1000) / 1000;
-  }
 }

@@ -42,28 +42,33 @@ export function requirePass(mode: AdmissionMode, evidence: Evidence): void {
 
 /**
  * Whether the mode lets this document in at `now`, whoever's entry it may touch. Who opens the local network's door lets
- * in what stands there, signed or not: the mode is about those who send documents. Pure.
+ * in what stands there, signed or not: the mode is about those who send documents. A peer has no token, it was let in
+ * when it was followed; of peers only signed documents are taken. Pure.
  */
 export function authorize(attested: Attested, mode: AdmissionMode, now: Date): Permitted {
   const { candidate } = attested;
-  const isLocal = candidate.submission.door === "lan";
-  if (!isLocal) requirePass(mode, candidate.submission.evidence);
+  const { door, evidence } = candidate.submission;
+  if (door === "http" || door === "cli") requirePass(mode, evidence);
   if (attested.controller === null) {
+    if (door === "inbox") throw proofRequired();
     refuseUnsignedTombstone(candidate.kind);
-    if (mode === "signed" && !isLocal) {
-      throw new Problem(
-        "proof-required",
-        "This registry accepts only documents with a Data Integrity proof. Sign the document, for instance with `npx thingstead sign FILE --key KEY`, and send it again.",
-        { validationErrors: [{ field: "/proof", description: "must be a Data Integrity proof of the document" }] },
-      );
-    }
+    if (mode === "signed" && door !== "lan") throw proofRequired();
   }
-  return { stage: "permitted", attested, expires: expiryOf(candidate, now) };
+  // The registry that a document comes from keeps its lease, and says so when that ends.
+  const ttlSeconds = door === "inbox" ? null : candidate.requested.ttlSeconds;
+  return { stage: "permitted", attested, expires: expiryOf(candidate, ttlSeconds, now), ttlSeconds };
+}
+
+function proofRequired(): Problem {
+  return new Problem(
+    "proof-required",
+    "This registry accepts only documents with a Data Integrity proof. Sign the document, for instance with `npx thingstead sign FILE --key KEY`, and send it again.",
+    { validationErrors: [{ field: "/proof", description: "must be a Data Integrity proof of the document" }] },
+  );
 }
 
 /** When the registration runs out: `ttl` overrides what the producer wrote as `expires` (WoT Discovery §7.3.1.1). */
-function expiryOf(candidate: Candidate, now: Date): Date | null {
-  const { ttlSeconds, expires } = candidate.requested;
+function expiryOf({ requested: { expires } }: Candidate, ttlSeconds: number | null, now: Date): Date | null {
   if (ttlSeconds !== null) return new Date(now.getTime() + ttlSeconds * 1000);
   if (expires !== null && expires <= now) {
     throw new Problem(

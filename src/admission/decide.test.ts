@@ -19,10 +19,12 @@ interface Document {
   door?: Door;
   evidence?: Evidence;
   precondition?: Precondition;
+  origin?: string | null;
 }
 
 function attested(document: Document): Attested {
   const { text, controller, created, kind = "description", door = "http", evidence = noEvidence } = document;
+  const { origin = null } = document;
   return {
     stage: "attested",
     controller,
@@ -45,7 +47,7 @@ function attested(document: Document): Attested {
         evidence,
         bytes: Buffer.from(text),
         target: [thingId],
-        origin: null,
+        origin,
         ...(document.precondition === undefined ? {} : { precondition: document.precondition }),
       },
       kind,
@@ -119,6 +121,7 @@ function applied(rows: EntryRow[], document: Document): EntryRow[] {
       return rows.map((one) => (one === entry ? { ...one, equivocal: true } : one));
     }
     case "relist":
+    case "adopt":
     case "keep":
       return rows;
   }
@@ -332,5 +335,82 @@ describe("what is announced on the local network", () => {
     expect(problemOf(() => decide(attested(first), [row(first, { ...gone, door: "lan" })], now))).toBe(
       "version-not-newer",
     );
+  });
+});
+
+describe("what peers list", () => {
+  const peer = "https://peer.example";
+  const from = (document: Document, door: Door = "inbox"): Document => ({ ...document, door, origin: peer });
+  const here = (change: Partial<EntryRow> = {}) => row(first, { door: "inbox", origin: peer, ...change });
+  const withdrawn = { state: "unlisted" as const, unlistedBy: "origin" as const };
+
+  test("and was withdrawn comes back by a newer version, from wherever it comes", () => {
+    for (const document of [second, from(second), from(second, "lan"), { ...second, door: "cli" as const }]) {
+      expect(decide(attested(document), [here(withdrawn)], now)).toMatchObject({ action: "update", revived: true });
+    }
+  });
+
+  test("and was withdrawn comes back as the same version where it is registered, and not because it is sent again", () => {
+    for (const door of ["http", "cli"] as const) {
+      const decision = decide(attested({ ...first, door }), [here(withdrawn)], now);
+      expect(decision).toMatchObject({ action: "relist", isAdopted: true });
+    }
+    expect(decide(attested(from(first)), [here(withdrawn)], now)).toMatchObject({ action: "keep" });
+    expect(decide(attested(from(first, "lan")), [here(withdrawn)], now)).toMatchObject({ isAdopted: true });
+  });
+
+  test("is adopted when the same version is registered here, once", () => {
+    for (const door of ["http", "cli"] as const) {
+      expect(decide(attested({ ...first, door }), [here()], now)).toMatchObject({ action: "adopt" });
+    }
+    expect(decide(attested(first), [row(first)], now)).toMatchObject({ action: "keep" });
+    for (const door of ["inbox", "lan"] as const) {
+      expect(decide(attested(from(first, door)), [here()], now)).toMatchObject({ action: "keep" });
+    }
+    const tombstone: Document = { ...first, kind: "tombstone" };
+    expect(decide(attested(tombstone), [here({ state: "retracted" })], now)).toMatchObject({ action: "keep" });
+  });
+
+  test("is a registration of ours again where a peer gives it back as such", () => {
+    const givenBack: Document = { ...first, door: "inbox" };
+    expect(decide(attested(givenBack), [here()], now)).toMatchObject({ action: "adopt" });
+    expect(decide(attested(givenBack), [here(withdrawn)], now)).toMatchObject({ action: "relist", isAdopted: true });
+  });
+
+  test("does not lead to the operator's or the controller's unlisting being undone", () => {
+    for (const unlistedBy of ["operator", "controller"] as const) {
+      const rows = [here({ state: "unlisted", unlistedBy })];
+      expect(problemOf(() => decide(attested(from(first)), rows, now))).toBe("entry-unlisted");
+    }
+    const byOperator = [here({ state: "unlisted", unlistedBy: "operator" })];
+    expect(problemOf(() => decide(attested(from(second)), byOperator, now))).toBe("entry-unlisted");
+  });
+
+  test.each<[string, Partial<EntryRow>, Door, string | null, boolean]>([
+    ["a registration here, by a peer", { door: "http", origin: null }, "inbox", peer, true],
+    ["a registration here that a peer gave back, by a peer", { door: "inbox", origin: null }, "inbox", peer, true],
+    ["a registration here, from the local network", { door: "cli", origin: null }, "lan", "Lamp", true],
+    ["a peer's, from the local network", { door: "inbox", origin: peer }, "lan", "Lamp", true],
+    ["a peer's, by another peer", { door: "inbox", origin: "https://other.example" }, "inbox", peer, false],
+    ["a peer's, by registering it here", { door: "inbox", origin: peer }, "http", null, false],
+    ["what the local network had, by a peer", { door: "lan", origin: "Lamp" }, "inbox", peer, false],
+    ["what the local network had, from there", { door: "lan", origin: "Lamp" }, "lan", "Lamp", false],
+    [
+      "a registration that has ended, by a peer",
+      { door: "http", origin: null, state: "expired" },
+      "inbox",
+      peer,
+      false,
+    ],
+  ])("a newer version of %s", (_, entry, door, origin, keepsRegistration) => {
+    const decision = decide(attested({ ...second, door, origin }), [row(first, entry)], now);
+    expect(decision).toMatchObject({ action: "update", keepsRegistration });
+  });
+
+  test("a Tombstone of what is registered here stays ours, also of what has ended", () => {
+    const tombstone = from({ ...second, kind: "tombstone" });
+    for (const state of ["active", "expired"] as const) {
+      expect(decide(attested(tombstone), [row(first, { state })], now)).toMatchObject({ keepsRegistration: true });
+    }
   });
 });

@@ -8,8 +8,12 @@ import type { Attested, Evidence, Precondition, Submission } from "./stages.ts";
 export type Decision =
   /** `supersedes`: an unsigned entry of the same id, which a signed document replaces. */
   | { action: "create"; isPrimary: boolean; supersedes: EntryRow | null }
-  | { action: "update"; entry: EntryRow; equivocal: boolean; revived: boolean }
-  | { action: "relist"; entry: EntryRow }
+  /** `keepsRegistration`: the version is another one, but where the entry is registered stays as it was. */
+  | { action: "update"; entry: EntryRow; equivocal: boolean; revived: boolean; keepsRegistration: boolean }
+  /** `isAdopted`: from now on it is here by the way that the document came, and not because a peer lists it. */
+  | { action: "relist"; entry: EntryRow; isAdopted: boolean }
+  /** The same for an entry that is listed: what came from a peer is registered here. */
+  | { action: "adopt"; entry: EntryRow }
   | { action: "keep"; entry: EntryRow }
   /** The losing side of an equivocation: kept as evidence, and refused. */
   | { action: "evidence"; entry: EntryRow };
@@ -56,7 +60,7 @@ function decideUnsigned(attested: Attested, own: EntryRow, now: Date): Decision 
   // An identical document still renews a registration that runs out.
   if (own.digest === attested.candidate.digest && !expired && own.expires === null)
     return { action: "keep", entry: own };
-  return { action: "update", entry: own, equivocal: false, revived: expired };
+  return { action: "update", entry: own, equivocal: false, revived: expired, keepsRegistration: false };
 }
 
 function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
@@ -73,12 +77,18 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
     // Whoever holds a document may send it; only its controller can say that it still counts.
     if (own.state !== "retracted" && isGone(own, now)) {
       // What had left the local network is there again, and says so itself.
-      if (submission.door === "lan" && own.door === "lan") return { action: "relist", entry: own };
+      if (submission.door === "lan" && own.door === "lan") return { action: "relist", entry: own, isAdopted: false };
       throw expiredVersion(own);
     }
-    if (own.state !== "unlisted") return { action: "keep", entry: own };
-    if (mayRelist) return { action: "relist", entry: own };
-    throw unlistedEntry(own);
+    const isAdopted = isFromPeer(own) && isRegistration(submission);
+    if (own.state === "unlisted") {
+      // Peers bring it back by listing it, which is not decided here.
+      if (own.unlistedBy === "origin" && submission.door === "inbox" && !isAdopted)
+        return { action: "keep", entry: own };
+      if (mayRelist) return { action: "relist", entry: own, isAdopted: isAdopted || own.unlistedBy === "origin" };
+      throw unlistedEntry(own);
+    }
+    return { action: own.state === "active" && isAdopted ? "adopt" : "keep", entry: own };
   }
   if (verification.created < own.versionCreated) {
     throw new Problem(
@@ -89,15 +99,32 @@ function decideSigned(attested: Attested, own: EntryRow, now: Date): Decision {
   }
   if (sameInstant && versionDigest < own.versionDigest) return { action: "evidence", entry: own };
   // What its controller has taken out, a new version by the same controller brings back.
-  const staysOut = own.state === "unlisted" && own.unlistedBy !== "controller" && !mayRelist;
+  const staysOut = own.state === "unlisted" && own.unlistedBy === "operator" && !mayRelist;
   if (staysOut && candidate.kind === "description") throw unlistedEntry(own);
-  return {
-    action: "update",
-    entry: own,
-    equivocal: sameInstant,
-    // To readers the entry was not there.
-    revived: own.state !== "active" || isExpired(own, now),
-  };
+  // To readers the entry was not there.
+  const revived = own.state !== "active" || isExpired(own, now);
+  // A registration that has ended is one no more, but the owner's Tombstone still goes to whoever knew of it.
+  const keepsRegistration = (!revived || candidate.kind === "tombstone") && staysRegistered(own, submission);
+  return { action: "update", entry: own, equivocal: sameInstant, revived, keepsRegistration };
+}
+
+/** Whether an entry is here because a peer lists it. */
+function isFromPeer({ door, origin }: Pick<EntryRow, "door" | "origin">): boolean {
+  return door === "inbox" && origin !== null;
+}
+
+/** Whether what comes in by this way is registered here, and not only found on the local network or listed by a peer. */
+function isRegistration({ door, origin }: Pick<EntryRow, "door" | "origin">): boolean {
+  return door !== "lan" && origin === null;
+}
+
+/**
+ * Whether an entry stays where it is registered when a newer version comes in by another way: a registration here outdoes
+ * a peer's listing, and that what is found on the local network.
+ */
+function staysRegistered(entry: EntryRow, submission: Submission): boolean {
+  if (isRegistration(submission)) return false;
+  return submission.door === "lan" ? entry.door !== "lan" : isRegistration(entry);
 }
 
 /** Whether an entry was found on the local network under the name that the submission comes from. */
@@ -110,22 +137,34 @@ function isGone(entry: EntryRow, now: Date): boolean {
   return entry.state === "expired" || isExpired(entry, now);
 }
 
-/** Whether who took the entry out of this registry stands behind the request: nobody else brings it back. */
+/**
+ * Whether who took the entry out of this registry stands behind the request: nobody else brings it back. What is only not
+ * listed by a peer any more, anybody may register.
+ */
 function mayBringBack(entry: EntryRow, evidence: Evidence): boolean {
-  return entry.unlistedBy === "controller"
-    ? evidence.signer !== null && evidence.signer === entry.controller
-    : allows(evidence, "admin");
+  switch (entry.unlistedBy) {
+    case "controller":
+      return evidence.signer !== null && evidence.signer === entry.controller;
+    case "origin":
+      return true;
+    default:
+      return allows(evidence, "admin");
+  }
 }
 
 /** The refusal of what would bring back an entry that was taken out of this registry. */
 export function unlistedEntry({ unlistedBy }: Pick<EntryRow, "unlistedBy">): Problem {
-  return new Problem(
-    "entry-unlisted",
-    unlistedBy === "controller"
-      ? "The controller of this entry has unlisted it here. To bring it back, sign a new version, or sign the request that sends this one."
-      : "The operator of this registry has unlisted this entry; descriptions of it are not accepted, a newer Tombstone is.",
-  );
+  return new Problem("entry-unlisted", unlistedDetails[unlistedBy ?? "operator"]);
 }
+
+const unlistedDetails = {
+  controller:
+    "The controller of this entry has unlisted it here. To bring it back, sign a new version, or sign the request that sends this one.",
+  operator:
+    "The operator of this registry has unlisted this entry; descriptions of it are not accepted, a newer Tombstone is.",
+  origin:
+    "The registry from which this entry came does not list it any more. To bring it back, register its document here.",
+};
 
 function expiredVersion({ expires }: EntryRow): Problem {
   return new Problem(

@@ -91,6 +91,8 @@ export interface Permitted {
   attested: Attested;
   /** When the registration will run out. */
   expires: Date | null;
+  /** For how long the publisher asks to be listed, as far as that counts here. */
+  ttlSeconds: number | null;
 }
 
 /** What became of a submission. */

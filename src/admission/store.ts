@@ -2,9 +2,9 @@ import { entryKeyOf } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { Queryable } from "../db/client.ts";
-import { appendToJournal, type JournalPosition, type NewJournalRow } from "../db/journal.ts";
+import { appendToJournal, type JournalPosition } from "../db/journal.ts";
 import type { CurrentEntry, EntryRow } from "../things/entry-store.ts";
-import { createEntryWriter, type EntryWriter, type NewVersion } from "../things/entry-writer.ts";
+import { createEntryWriter, type EntryWriter, type NewEntry, type NewVersion } from "../things/entry-writer.ts";
 import { changeEntry, journalRow, type Place, transactionUnlessLost, untilUncontested } from "./contested-write.ts";
 import { type Decision, decide } from "./decide.ts";
 import type { Outcome, Permitted, Receipt } from "./stages.ts";
@@ -13,51 +13,68 @@ import type { Outcome, Permitted, Receipt } from "./stages.ts";
  * Writes a permitted document: reads all rows of its thing id, decides, and writes under the condition that they are
  * still the same; whoever comes second decides anew on what the first one left. Throws what `decide` throws, and
  * `conflict` where the entry never stands still.
+ * @param read rows of the thing id that were read before: the first attempt builds on them.
  */
-export function store(permitted: Permitted, place: Place, now: Date): Promise<Receipt> {
-  return untilUncontested(permitted.attested.candidate.thingId, () => storeOnce(permitted, place, now));
+export function store(permitted: Permitted, place: Place, now: Date, read?: readonly EntryRow[]): Promise<Receipt> {
+  const { thingId, minted } = permitted.attested.candidate;
+  // A minted id is known to nobody else, so there is nothing to read.
+  let known = minted ? [] : read;
+  return untilUncontested(thingId, async () => {
+    const rows = known ?? (await place.entries.findAllOfThing(thingId));
+    known = undefined;
+    return carryOut(decide(permitted.attested, rows, now), permitted, place.db, now);
+  });
 }
 
 /** One attempt; null if another writer was faster. */
-async function storeOnce(permitted: Permitted, { db, entries }: Place, now: Date): Promise<Receipt | null> {
-  const { attested } = permitted;
-  const { candidate } = attested;
-  // A minted id is known to nobody else, so there is nothing to read.
-  const rows = candidate.minted ? [] : await entries.findAllOfThing(candidate.thingId);
-  const decision = decide(attested, rows, now);
-
+async function carryOut(decision: Decision, permitted: Permitted, db: Queryable, now: Date): Promise<Receipt | null> {
+  const { submission } = permitted.attested.candidate;
   switch (decision.action) {
     case "keep":
       return receipt("unchanged", decision.entry, null, permitted);
     case "evidence":
       return keepEvidence(permitted, decision.entry, db);
-    case "relist": {
-      const { ttlSeconds } = candidate.requested;
-      const lease = decision.entry.state === "unlisted" ? {} : { expires: permitted.expires, ttlSeconds };
-      const changes = { state: "active" as const, unlistedBy: null, modified: now, ...lease };
-      const relisted = { ...decision.entry, ...changes };
-      const row = journalRow("relisted", relisted, candidate.submission, now);
+    case "relist":
+    case "adopt": {
+      const changes = changesOf(permitted, decision, now);
+      const changed = { ...decision.entry, ...changes };
+      // Readers know an adopted entry already.
+      const row = journalRow(decision.action === "relist" ? "relisted" : "updated", changed, submission, now);
       const position = await changeEntry(decision.entry, changes, row, db);
-      return position === null ? null : receipt("updated", relisted, position, permitted);
+      return position === null ? null : receipt("updated", changed, position, permitted);
     }
     case "create":
     case "update": {
-      const entry =
-        decision.action === "create" ? newEntry(permitted, decision, now) : nextEntry(permitted, decision, now);
-      const outcome = outcomeOf(permitted, decision.action === "create" || decision.revived);
-      const change = { ...journalRow(outcome, entry, candidate.submission, now), digest: entry.digest };
-      const position = await write(permitted, decision, entry, change, db);
-      return position === null ? null : receipt(outcome, entry, position, permitted);
+      const written = writtenFor(permitted, decision, now);
+      const position = await write(permitted, decision, written, db);
+      return position === null ? null : receipt(written.outcome, written.entry, position, permitted);
     }
   }
+}
+
+/** What a new entry, or a new version of one, consists of. */
+export interface Written extends NewEntry {
+  outcome: Exclude<Outcome, "unchanged">;
+}
+
+/** What `decision` makes of a permitted document. */
+export function writtenFor(
+  permitted: Permitted,
+  decision: Extract<Decision, { action: "create" | "update" }>,
+  now: Date,
+): Written {
+  const entry = decision.action === "create" ? newEntry(permitted, decision, now) : nextEntry(permitted, decision, now);
+  const outcome = outcomeOf(permitted, decision.action === "create" || decision.revived);
+  const { submission } = permitted.attested.candidate;
+  const change = { ...journalRow(outcome, entry, submission, now), digest: entry.digest };
+  return { entry, version: versionOf(permitted, now), change, outcome };
 }
 
 /** Writes the version with all that goes with it. What is more than one statement is one transaction. */
 async function write(
   permitted: Permitted,
   decision: Extract<Decision, { action: "create" | "update" }>,
-  entry: CurrentEntry,
-  change: NewJournalRow,
+  { entry, version, change }: Written,
   db: Queryable,
 ): Promise<JournalPosition | null> {
   const { candidate } = permitted.attested;
@@ -67,7 +84,7 @@ async function write(
   const put = (on: Queryable) =>
     createEntryWriter(on).putCurrent(
       { ...entry, versionCount: Math.min(entry.versionCount, limits.versionsPerEntryMax) },
-      versionOf(permitted, change.at),
+      version,
       change,
       known,
     );
@@ -111,9 +128,36 @@ function nextEntry(permitted: Permitted, decision: Extract<Decision, { action: "
   return {
     ...entry,
     ...versionFacts(permitted, now),
+    ...(decision.keepsRegistration ? registrationKept(permitted, entry) : {}),
     versionCount: entry.versionCount + 1,
     equivocal: entry.equivocal || decision.equivocal,
     created: decision.revived ? now : entry.created,
+  };
+}
+
+/** What stays of an entry's registration here when a newer version comes in by another way. */
+function registrationKept({ attested, ttlSeconds }: Permitted, entry: CurrentEntry): Partial<CurrentEntry> {
+  const { door, origin, expires } = entry;
+  // A lease is between this registry and who registered the entry here. (A Tombstone has none.)
+  const hasLease = attested.candidate.kind === "description" && (entry.ttlSeconds !== null || ttlSeconds !== null);
+  return { door, origin, ...(hasLease ? { expires, ttlSeconds: entry.ttlSeconds } : {}) };
+}
+
+/** What brings an entry back, or makes it a registration of this registry, without a new version. */
+function changesOf(
+  permitted: Permitted,
+  decision: Extract<Decision, { action: "relist" | "adopt" }>,
+  now: Date,
+): Partial<CurrentEntry> {
+  const { door, origin } = permitted.attested.candidate.submission;
+  const isAdopted = decision.action === "adopt" || decision.isAdopted;
+  const { expires, ttlSeconds } = permitted;
+  return {
+    state: "active",
+    unlistedBy: null,
+    modified: now,
+    ...(isAdopted || decision.entry.state !== "unlisted" ? { expires, ttlSeconds } : {}),
+    ...(isAdopted ? { door, origin } : {}),
   };
 }
 
@@ -128,7 +172,7 @@ function versionFacts(permitted: Permitted, now: Date) {
     versionCreated: verification?.created ?? null,
     modified: now,
     expires: permitted.expires,
-    ttlSeconds: candidate.requested.ttlSeconds,
+    ttlSeconds: permitted.ttlSeconds,
     door: candidate.submission.door,
     origin: candidate.submission.origin,
     verificationMethod: verification?.verificationMethod ?? null,
@@ -193,7 +237,8 @@ function outcomeOf(permitted: Permitted, isNew: boolean): Exclude<Outcome, "unch
   return isNew ? "created" : "updated";
 }
 
-function receipt(
+/** What is told of a document that was stored. */
+export function receipt(
   outcome: Outcome,
   entry: CurrentEntry,
   position: JournalPosition | null,

@@ -2,12 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SingleBar } from "cli-progress";
 import type { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
-import { createEgress } from "../base/egress.ts";
-import { createDidResolver } from "../identity/resolver.ts";
-import { type AuditReport, auditRegistry, type Progress } from "./audit/audit-registry.ts";
-import { readState, writeState } from "./audit/audit-state.ts";
+import type { AuditReport, Progress } from "./audit/audit-registry.ts";
 import type { Finding, Findings } from "./audit/findings.ts";
-import { createLogClient } from "./audit/log-client.ts";
 import { Refusal, UsageError } from "./failure.ts";
 import { registryOption, type RegistryFlags, tokenOption } from "./options.ts";
 import { print, printableLine, type Terminal } from "./terminal.ts";
@@ -57,6 +53,15 @@ export function addAuditCommand(program: Command, terminal: Terminal): void {
 async function audit(flags: AuditFlags, terminal: Terminal): Promise<void> {
   const { allowPrivateAddresses, state, entries } = flags;
   const registry = registryUrlOf(flags, terminal);
+  // Loaded now, so that the help comes at once.
+  const [{ createEgress }, { createDidResolver }, { auditRegistry }, { readState, writeState }, { createLogClient }] =
+    await Promise.all([
+      import("../base/egress.ts"),
+      import("../identity/resolver.ts"),
+      import("./audit/audit-registry.ts"),
+      import("./audit/audit-state.ts"),
+      import("./audit/log-client.ts"),
+    ]);
   const client = createLogClient({
     registry,
     token: flags.token ?? (terminal.env["ADMIN_TOKEN"] || null),

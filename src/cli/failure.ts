@@ -1,5 +1,4 @@
 import { Problem, type ValidationError } from "../base/problem.ts";
-import { ConfigError } from "../config.ts";
 import { printable } from "./terminal.ts";
 
 /** Something that the user can mend or has to know: it is printed without a stack trace and ends with exit code 1. */
@@ -25,14 +24,14 @@ export class UsageError extends Error {
 
 /** The exit code that `error` ends the command with: 2 for wrong usage, 1 for all else. */
 export function exitCodeOf(error: unknown): 1 | 2 {
-  return error instanceof UsageError || error instanceof ConfigError ? 2 : 1;
+  return error instanceof UsageError ? 2 : 1;
 }
 
 /** What to tell the user of `error`, in lines without the last line feed. Only our own mistakes show a stack trace. */
 export function describeFailure(error: unknown): string {
   if (error instanceof Refusal) return withFaults(error.message, error.validationErrors);
   if (error instanceof Problem) return withFaults(`${error.title}. ${error.message}`, error.validationErrors ?? []);
-  if (error instanceof UsageError || error instanceof ConfigError) return printable(error.message);
+  if (error instanceof UsageError) return printable(error.message);
   if (isSystemError(error)) return printable(error.message);
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

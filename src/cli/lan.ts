@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { Unreachable } from "./failure.ts";
 import { registryOf, registryOption, type RegistryFlags, tokenOption } from "./options.ts";
 import type { LanAnswer, RegistryClient } from "./registry-client.ts";
-import { print, printableLine, type Terminal } from "./terminal.ts";
+import { linesOfTable, print, printableLine, type Terminal } from "./terminal.ts";
 
 interface LanFlags extends RegistryFlags {
   json?: boolean;
@@ -81,14 +81,7 @@ function describe({ enabled, reason, interfaces, announced, services }: LanAnswe
 
 function tableOf(services: readonly Service[]): string[] {
   const sorted = [...services].sort((a, b) => a.type.localeCompare(b.type) || a.instance.localeCompare(b.instance));
-  const rows = [headings, ...sorted.map(rowOf)];
-  const widths = headings.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
+  return linesOfTable([headings, ...sorted.map(rowOf)]);
 }
 
 function rowOf({ state, type, title, instance, address, port, ids, error }: Service): string[] {

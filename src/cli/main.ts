@@ -1,25 +1,34 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
-import { addAuditCommand } from "./audit.ts";
 import { describeFailure, exitCodeOf } from "./failure.ts";
-import { addHeartbeatCommand } from "./heartbeat.ts";
-import { addKeygenCommand } from "./keygen.ts";
-import { addLanCommand } from "./lan.ts";
-import { addRegisterCommand } from "./register.ts";
-import { addRetractCommand } from "./retract.ts";
-import { addSearchCommand } from "./search.ts";
-import { addServeCommand } from "./serve.ts";
-import { addSignCommand } from "./sign.ts";
 import type { Terminal } from "./terminal.ts";
-import { addTokensCommand } from "./tokens.ts";
-import { addUnlistCommand } from "./unlist.ts";
-import { addVerifyCommand } from "./verify.ts";
-import { addVisibilityCommand } from "./visibility.ts";
 
 /*
  * The `thingstead` program. Results go to standard output, all else to standard error. Exit codes: 0 done, 1 refused or
  * not found, 2 wrong usage. This module is where the process starts, so unlike all others it acts when it is imported.
  */
+
+type AddCommand = (program: Command, terminal: Terminal) => void;
+
+/** Each command by its name, in the order of the help. Loading takes most of the time that a short command does. */
+const commands = {
+  serve: async () => (await import("./serve.ts")).addServeCommand,
+  keygen: async () => (await import("./keygen.ts")).addKeygenCommand,
+  sign: async () => (await import("./sign.ts")).addSignCommand,
+  verify: async () => (await import("./verify.ts")).addVerifyCommand,
+  register: async () => (await import("./register.ts")).addRegisterCommand,
+  search: async () => (await import("./search.ts")).addSearchCommand,
+  lan: async () => (await import("./lan.ts")).addLanCommand,
+  retract: async () => (await import("./retract.ts")).addRetractCommand,
+  heartbeat: async () => (await import("./heartbeat.ts")).addHeartbeatCommand,
+  visibility: async () => (await import("./visibility.ts")).addVisibilityCommand,
+  unlist: async () => (await import("./unlist.ts")).addUnlistCommand,
+  peers: async () => (await import("./peers.ts")).addPeersCommand,
+  tokens: async () => (await import("./tokens.ts")).addTokensCommand,
+  audit: async () => (await import("./audit.ts")).addAuditCommand,
+} satisfies Record<string, () => Promise<AddCommand>>;
+
+type CommandName = keyof typeof commands;
 
 const examples = `
 Start here:
@@ -30,6 +39,16 @@ Start here:
 
 \`npx thingstead COMMAND --help\` tells more.
 Exit codes: 0 done, 1 refused or not found, 2 wrong usage.`;
+
+/** The command that `args` name, alone; all of them for who has not named one, or names one that there is not. */
+function commandsFor(args: readonly string[]): CommandName[] {
+  if (args.length === 1 && ["--version", "-V"].includes(args[0] ?? "")) return [];
+  const [first, second] = args.filter((arg) => !arg.startsWith("-"));
+  const name = first === "help" ? second : first;
+  const names = Object.keys(commands) as CommandName[];
+  const named = names.find((one) => one === name);
+  return named === undefined ? names : [named];
+}
 
 /** Runs the command that `args` name and returns the exit code. */
 async function run(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -44,19 +63,10 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
     .showHelpAfterError("`npx thingstead --help` shows the commands; COMMAND --help shows one.")
     .addHelpText("after", examples);
 
-  addServeCommand(program, terminal);
-  addKeygenCommand(program, terminal);
-  addSignCommand(program, terminal);
-  addVerifyCommand(program, terminal);
-  addRegisterCommand(program, terminal);
-  addSearchCommand(program, terminal);
-  addLanCommand(program, terminal);
-  addRetractCommand(program, terminal);
-  addHeartbeatCommand(program, terminal);
-  addVisibilityCommand(program, terminal);
-  addUnlistCommand(program, terminal);
-  addTokensCommand(program, terminal);
-  addAuditCommand(program, terminal);
+  for (const name of commandsFor(args)) {
+    const addCommand = await commands[name]();
+    addCommand(program, terminal);
+  }
 
   try {
     await program.parseAsync(args, { from: "user" });

@@ -2,13 +2,14 @@ import { SingleBar } from "cli-progress";
 import type { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import type { SigningKey } from "../identity/keys.ts";
-import { thingIdOf } from "../things/description.ts";
+import { thingIdOf } from "../things/thing-id.ts";
 import { isTombstone } from "../things/tombstone.ts";
-import { expandDirectories, readDocument, signNow, titleOf } from "./documents.ts";
+import { expandDirectories, readDocument, titleOf } from "./documents.ts";
 import { describeFailure, Refusal, Unreachable } from "./failure.ts";
 import { readKey } from "./key-file.ts";
 import { registryOf, registryOption, type RegistryFlags, tokenOption } from "./options.ts";
 import type { RegistryClient, Written } from "./registry-client.ts";
+import { signNow } from "./signing.ts";
 import { print, printableLine, say, type Terminal } from "./terminal.ts";
 
 /** So many documents are worth a progress bar. */

@@ -42,13 +42,51 @@ export interface SearchItem {
   /** The entry, better known, that this one could be taken for. */
   lookalike: { id: string; controller: string | null; field: string } | null;
   origin: string | null;
+  /** The registry that it came from has not been heard for long. */
+  stale: boolean;
   href: string;
 }
 
 export interface SearchAnswer {
   items: SearchItem[];
   next: string | null;
+  /** Registries that were asked as well, where the search was for that. */
+  peers?: { peer: string; state: string; items: number; dropped: number; milliseconds: number }[];
 }
+
+/** What an operator wants of a peer: entries with any of the terms, per facet. */
+export interface PeerFilter {
+  capability: string[];
+  type: string[];
+  lang: string[];
+}
+
+/** Another registry, as an operator sees it. */
+export interface PeerFacts {
+  id: string;
+  actor: string;
+  origin: string;
+  handle: string | null;
+  name: string | null;
+  isRegistry: boolean;
+  blocked: boolean;
+  lastHeard: string | null;
+  stale: boolean;
+  follower: { state: string; lag: number | null; failures: number; lastError: string | null };
+  following: { state: string; entries: number; refused: number; held: number; lastError: string | null };
+}
+
+/** What a comparison with a peer's list found. */
+export interface PeerVerification {
+  requests: number;
+  fetched: number;
+  refused: number;
+  withdrawn: number;
+  equal: boolean;
+}
+
+/** What can be done to a peer, beside following it. */
+export type PeerAct = "unfollow" | "accept" | "reject" | "block" | "unblock";
 
 /** An API token, as the registry tells of it. */
 export interface TokenFacts {
@@ -111,6 +149,11 @@ export interface RegistryClient {
   }): Promise<TokenFacts & { token: string }>;
   listTokens(): Promise<TokenFacts[]>;
   revokeToken(id: string): Promise<void>;
+  listPeers(): Promise<PeerFacts[]>;
+  /** Follows a registry by its URL or handle; `filter` null: all that it has. */
+  followPeer(target: string, filter: PeerFilter | null): Promise<PeerFacts>;
+  changePeer(id: string, act: PeerAct): Promise<PeerFacts>;
+  verifyPeer(id: string): Promise<PeerVerification>;
 }
 
 /** @param registry the registry's URL, without a trailing slash. */
@@ -191,6 +234,29 @@ export function createRegistryClient({ registry, token }: { registry: string; to
       const response = await read(`${registry}/tokens`, "application/json");
       if (!response.ok) throw await refusalOf(response);
       return ((await jsonOf(response)) as { tokens: TokenFacts[] }).tokens;
+    },
+
+    async listPeers() {
+      const response = await read(`${registry}/peers`, "application/json");
+      if (!response.ok) throw await refusalOf(response);
+      return ((await jsonOf(response)) as { peers: PeerFacts[] }).peers;
+    },
+
+    async followPeer(target, filter) {
+      const body = jsonBody(filter === null ? { target } : { target, filter });
+      return (await jsonOf(await write(`${registry}/peers`, { method: "POST", body }))) as PeerFacts;
+    },
+
+    async changePeer(id, act) {
+      const url = `${registry}/peers/${encodeURIComponent(id)}`;
+      const response =
+        act === "unfollow" ? await write(url, { method: "DELETE" }) : await write(`${url}/${act}`, { method: "POST" });
+      return (await jsonOf(response)) as PeerFacts;
+    },
+
+    async verifyPeer(id) {
+      const response = await write(`${registry}/peers/${encodeURIComponent(id)}/verify`, { method: "POST" });
+      return (await jsonOf(response)) as PeerVerification;
     },
 
     async revokeToken(id) {

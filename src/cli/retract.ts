@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import type { JsonObject } from "../base/json.ts";
 import { signDocument } from "../identity/sign.ts";
-import { parseThingId, thingIdOf } from "../things/description.ts";
+import { parseThingId, thingIdOf } from "../things/thing-id.ts";
 import { tombstoneOf } from "../things/tombstone.ts";
 import { parseDocument, titleOf } from "./documents.ts";
 import { Refusal } from "./failure.ts";

@@ -1,8 +1,8 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "../base/limits.ts";
 import { Refusal } from "./failure.ts";
 import { collect, registryOf, registryOption, type RegistryFlags, tokenOption } from "./options.ts";
-import type { SearchItem } from "./registry-client.ts";
+import type { SearchAnswer, SearchItem } from "./registry-client.ts";
 import { print, printableLine, say, type Terminal } from "./terminal.ts";
 
 const filterNames = ["capability", "type", "protocol", "media", "tag", "vendor", "lang", "badge"] as const;
@@ -10,6 +10,7 @@ const filterNames = ["capability", "type", "protocol", "media", "tag", "vendor",
 interface SearchFlags extends RegistryFlags, Partial<Record<(typeof filterNames)[number], string[]>> {
   controller?: string;
   verified?: boolean;
+  scope?: string;
   limit?: number;
   cursor?: string;
   json?: boolean;
@@ -20,12 +21,15 @@ Words are looked for in titles, descriptions, names of affordances, tags and ven
 capability is the name, title or @type of something that a thing can do: getWeather, get_weather and "get weather" are
 one. All filters must hold; those that may be repeated, each time. Without words, the newest come first.
 
+With --scope peers the registry also asks those that it follows, at that moment, and tells which answered in time.
+
 Exit code 1 says that nothing was found.
 
 Examples:
   npx thingstead search "weather forecast"
   npx thingstead search --capability getWeather --type lmos:Agent --verified
-  npx thingstead search router --protocol https --json`;
+  npx thingstead search router --protocol https --json
+  npx thingstead search "weather forecast" --scope peers`;
 
 export function addSearchCommand(program: Command, terminal: Terminal): void {
   program
@@ -43,6 +47,7 @@ export function addSearchCommand(program: Command, terminal: Terminal): void {
     .option("--badge <name>", "a badge that it holds: self, domain or credential (repeatable)", collect)
     .option("--controller <did>", "who signed it")
     .option("--verified", "only what a verified controller signed")
+    .addOption(new Option("--scope <scope>", "where to look (default: local)").choices(["local", "peers"]))
     .option("--limit <number>", `how many, at most ${limits.searchPageMax}`, parseLimit)
     .option("--cursor <cursor>", "the page after the one that named this cursor")
     .option("--json", "print the registry's answer as it is")
@@ -58,12 +63,14 @@ async function search(words: string[], flags: SearchFlags, terminal: Terminal): 
   for (const name of filterNames) for (const value of flags[name] ?? []) query.append(name, value);
   if (flags.controller !== undefined) query.set("controller", flags.controller);
   if (flags.verified === true) query.set("verified", "true");
+  if (flags.scope !== undefined) query.set("scope", flags.scope);
   if (flags.limit !== undefined) query.set("limit", String(flags.limit));
   if (flags.cursor !== undefined) query.set("cursor", flags.cursor);
 
   const answer = await registryOf(flags, terminal).search(query);
   if (flags.json === true) print(terminal, JSON.stringify(answer, null, 2));
   else if (answer.items.length > 0) print(terminal, answer.items.map(describe).join("\n\n"));
+  if (flags.json !== true) for (const peer of answer.peers ?? []) say(terminal, describePeer(peer));
   if (answer.items.length === 0) throw new Refusal("Nothing was found.");
   if (answer.next !== null && flags.json !== true) {
     say(terminal, `There is more: repeat the search with --cursor ${printableLine(answer.next, 5_000)}`);
@@ -74,6 +81,7 @@ function describe(item: SearchItem): string {
   const matched = [...new Set(item.matched.map(({ name }) => name))];
   const signer = item.controller === null ? "unsigned" : `${item.verification}, signed by ${item.controller}`;
   const { lookalike } = item;
+  const stale = item.stale ? ", which has not been heard for long" : "";
   return [
     item.title ?? "(untitled)",
     `  ${item.id}`,
@@ -83,10 +91,27 @@ function describe(item: SearchItem): string {
       ? []
       : [`  not to be confused by its ${lookalike.field} with ${lookalike.id}, signed by ${lookalike.controller}`]),
     ...(matched.length === 0 ? [] : [`  matched: ${matched.join(", ")}`]),
+    ...(item.origin === null ? [] : [`  from: ${item.origin}${stale}`]),
     `  ${item.href}`,
   ]
     .map((line) => `${line.startsWith("  ") ? "  " : ""}${printableLine(line, 2_500)}`)
     .join("\n");
+}
+
+function describePeer({
+  peer,
+  state,
+  items,
+  dropped,
+  milliseconds,
+}: NonNullable<SearchAnswer["peers"]>[number]): string {
+  const counted = `${items} found${dropped === 0 ? "" : `, ${dropped} left out: their proofs do not hold`}`;
+  const outcome = {
+    answered: `answered in ${Math.round(milliseconds)} ms: ${counted}`,
+    timeout: "did not answer in time",
+    failed: "could not be asked",
+  }[state];
+  return `${printableLine(peer)} ${outcome ?? printableLine(state)}`;
 }
 
 function parseLimit(text: string): number {

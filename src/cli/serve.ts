@@ -2,10 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseEnv } from "node:util";
 import { type Command, Option } from "commander";
 import { configureLogging } from "../base/log.ts";
-import { type Config, loadConfig } from "../config.ts";
+import { type Config, ConfigError, loadConfig } from "../config.ts";
 import type { Service } from "../main.ts";
 import { readLocalFile } from "./documents.ts";
-import { isSystemError, Refusal } from "./failure.ts";
+import { isSystemError, Refusal, UsageError } from "./failure.ts";
 import { say, type Terminal } from "./terminal.ts";
 
 /** Flag by configuration variable. ADMIN_TOKEN has none: everybody on a machine can read command lines. */
@@ -20,6 +20,10 @@ const flagNames = {
   ALLOW_PRIVATE_ADDRESSES: "allowPrivateAddresses",
   EGRESS_PORTS: "egressPorts",
   TRUSTED_ISSUERS: "trustedIssuers",
+  FEDERATION: "federation",
+  FEDERATION_RELAY: "federationRelay",
+  PEER_POLICY: "peerPolicy",
+  STALE_AFTER: "staleAfter",
   LAN: "lan",
   LAN_PROXY: "lanProxy",
   LAN_INTERFACES: "lanInterfaces",
@@ -64,6 +68,21 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
     .option("--trusted-issuers <dids>", "whose credentials give the badge `credential`, separated by commas")
     .addOption(
       new Option(
+        "--federation <mode>",
+        "follow other registries and be followed (default: on where PUBLIC_URL is set)",
+      ).choices(["on", "off"]),
+    )
+    .option("--federation-relay", "pass on to followers what came from other registries")
+    .addOption(
+      new Option("--peer-policy <policy>", "who may follow (default: open)").choices([
+        "open",
+        "allowlist",
+        "blocklist",
+      ]),
+    )
+    .option("--stale-after <seconds>", "silence of a peer from which its entries are labelled stale (default: 86400)")
+    .addOption(
+      new Option(
         "--lan <mode>",
         "find and be found on the local network (default: on, unless HOST is this machine only)",
       ).choices(["on", "off"]),
@@ -78,13 +97,21 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
 }
 
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
-  const config = loadConfig({ ...(await readEnvFile(flags.envFile)), ...terminal.env, ...variablesOf(flags) });
+  const config = readConfig({ ...(await readEnvFile(flags.envFile)), ...terminal.env, ...variablesOf(flags) });
   await configureLogging(config.logLevel);
   const service = await start(config);
   say(terminal, bannerOf(service, config));
   await stopSignal(terminal);
   say(terminal, "Stopping.");
   await service.close();
+}
+
+function readConfig(env: Record<string, string | undefined>): Config {
+  try {
+    return loadConfig(env);
+  } catch (error) {
+    throw error instanceof ConfigError ? new UsageError(error.message) : error;
+  }
 }
 
 async function start(config: Config): Promise<Service> {
@@ -129,6 +156,9 @@ function bannerOf(service: Service, config: Config): string {
     token: "token: writing needs an API token",
   }[config.admission];
   const reading = config.readAccess === "token" ? "\n  reading    needs an API token" : "";
+  const federation = config.federation
+    ? `\n  federation on: others follow @registry@${new URL(service.publicUrl).host}`
+    : "\n  federation off: set PUBLIC_URL, or FEDERATION=on";
   const lan = `${service.lan.enabled ? "on" : "off"}: ${service.lan.reason}`;
   // Descriptions name the URL under which others see the registry.
   const lanUrl =
@@ -138,7 +168,7 @@ function bannerOf(service: Service, config: Config): string {
   return `
 Thingstead runs at ${service.publicUrl}
   database   ${database}${service.database === "pglite" ? `, data in ${config.dataDir}` : ""}
-  admission  ${admission}${reading}
+  admission  ${admission}${reading}${federation}
   LAN        ${lan}${lanUrl}
   API        ${service.publicUrl}/docs
 

@@ -1,8 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
-import { readDocument, signNow } from "./documents.ts";
+import { readDocument } from "./documents.ts";
 import { readKey } from "./key-file.ts";
+import { signNow } from "./signing.ts";
 import { say, type Terminal } from "./terminal.ts";
 
 const help = `

@@ -33,3 +33,14 @@ export function printable(text: string): string {
 export function printableLine(text: string, unitsMax = 200): string {
   return shortened(printable(text).replaceAll(/\s+/g, " ").trim(), unitsMax);
 }
+
+/** A table as lines, each column as wide as its widest cell; the first row has the headings. */
+export function linesOfTable(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}

@@ -147,7 +147,8 @@ export async function rewindConsumer(db: Queryable, consumer: string): Promise<v
  * The epoch of this database. When the data was restored into another cluster, or an older state came back, the
  * transaction ids there start elsewhere: then the journal is renumbered in its old order, consumers start again,
  * and a new epoch tells everybody who holds a cursor. The public log keeps its entries, which follow their rows: what
- * was published must never seem to shrink, and its consumer compares them with the journal as it starts again. A copied
+ * was published must never seem to shrink, and its consumer compares them with the journal as it starts again. So do the
+ * places up to which peers were told: of rows that are not there, a peer is taken to know all before them. A copied
  * PGlite directory cannot be told from its original.
  */
 export async function establishEpoch(db: Queryable): Promise<string> {
@@ -166,6 +167,19 @@ export async function establishEpoch(db: Queryable): Promise<string> {
     if (known !== undefined) {
       // All rows at once, however many there are.
       await tx.execute(sql`set local statement_timeout = 0`);
+      await tx.execute(sql`
+        with place as (
+            select peers.id as peer, last.xid, last.id from peers
+            left join lateral (
+              select xid, id from journal where (journal.xid, journal.id) <= (peers.sent_xid, peers.sent_id)
+              order by xid desc, id desc limit 1) as last on true
+            where peers.sent_xid is not null),
+          renumbered as (select xid, id as old_id, row_number() over (order by xid, id) as id from journal)
+        update peers
+        set sent_xid = case when renumbered.id is null then '0'::xid8 else pg_current_xact_id() end,
+            sent_id = coalesce(renumbered.id, 0)
+        from place left join renumbered on renumbered.xid = place.xid and renumbered.old_id = place.id
+        where peers.id = place.peer`);
       await tx.execute(sql`
         update log_entries set xid = pg_current_xact_id(), journal_id = renumbered.id
         from (select xid, id as old_id, row_number() over (order by xid, id) as id from journal) as renumbered

@@ -7,15 +7,15 @@ import type { Did } from "../base/ids.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from "../base/json.ts";
 import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
-import { snippetOf } from "../base/shown-text.ts";
 import type { DidResolver } from "../identity/resolver.ts";
-import { factsOf } from "../things/facts.ts";
 import type { PeerRow, PeerStore } from "./peer-store.ts";
 
 /** What a peer's search has found, and whose document has been checked here. */
 export interface FoundAtPeer {
-  /** A search item made of the checked document; of the peer's own words it has only which affordances matched. */
+  /** The item as the peer has it: its own words, which prove nothing. */
   item: JsonObject;
+  /** The description whose proof was checked, verbatim. */
+  document: string;
   /** The origin of the peer. */
   peer: string;
   controller: Did;
@@ -110,12 +110,14 @@ async function checkItem(
   deps: LiveSearchDeps,
   signal: AbortSignal,
 ): Promise<FoundAtPeer | null> {
-  if (!isJsonObject(item) || typeof item.document !== "string" || typeof item.id !== "string") return null;
+  if (!isJsonObject(item)) return null;
+  const { document, id, ...rest } = item;
+  if (typeof document !== "string" || typeof id !== "string") return null;
   const submission = {
     door: "inbox" as const,
     evidence: noEvidence,
-    bytes: Buffer.from(item.document),
-    target: [item.id],
+    bytes: Buffer.from(document),
+    target: [id],
     origin: peer.origin,
   };
   try {
@@ -123,54 +125,11 @@ async function checkItem(
     const attested = await Promise.race([attest(candidate, deps), aborted(signal)]);
     if (attested.controller === null || candidate.kind !== "description") return null;
     const { controller } = attested;
-    const { json, thingId } = candidate;
-    return {
-      item: itemFrom(json, thingId, controller, item.matched, peer.origin),
-      peer: peer.origin,
-      controller,
-      thingId,
-      rank,
-    };
+    return { item: { ...rest, id }, document, peer: peer.origin, controller, thingId: candidate.thingId, rank };
   } catch (error) {
     if (error instanceof Problem || signal.aborted) return null;
     throw error;
   }
-}
-
-/** In the form of `GET /search`. Badges are for each registry to give, so there are none. */
-function itemFrom(
-  td: JsonObject,
-  id: string,
-  controller: Did,
-  matched: JsonValue | undefined,
-  origin: string,
-): JsonObject {
-  const facts = factsOf(td);
-  const description = facts.descriptions[0]?.text ?? null;
-  const names = new Set(facts.affordances.map(({ name }) => name));
-  const titled = (text: string) => snippetOf(text, limits.snippetTitleCharactersMax);
-  return {
-    id,
-    title: facts.title === null ? null : titled(facts.title),
-    description: description === null ? null : snippetOf(description, limits.snippetCharactersMax),
-    types: facts.types.map(titled),
-    matched: listOf(matched).flatMap((match): JsonObject[] => {
-      if (!isJsonObject(match) || typeof match.capability !== "string" || typeof match.name !== "string") return [];
-      return names.has(match.name) ? [{ capability: titled(match.capability), name: titled(match.name) }] : [];
-    }),
-    controller,
-    verified: true,
-    verification: "verified",
-    badges: [],
-    lookalike: null,
-    origin,
-    stale: false,
-    href: `${origin}/things/${encodeURIComponent(id)}?controller=${encodeURIComponent(controller)}`,
-  };
-}
-
-function listOf(value: JsonValue | undefined): JsonValue[] {
-  return Array.isArray(value) ? value.slice(0, limits.searchPageMax) : [];
 }
 
 async function aborted(signal: AbortSignal): Promise<never> {

@@ -3,10 +3,14 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 
 /**
- * The request's body, at most `limits.documentBytesMax` bytes; reading stops at the first byte beyond. Throws
- * `unsupported-media-type` for another type than `types` and for any content coding, `document-too-large`.
+ * The request's body, at most `bytesMax` bytes; reading stops at the first byte beyond. Throws `unsupported-media-type`
+ * for another type than `types` and for any content coding, `document-too-large`.
  */
-export async function readBody(c: Context, types: readonly string[]): Promise<Uint8Array> {
+export async function readBody(
+  c: Context,
+  types: readonly string[],
+  bytesMax: number = limits.documentBytesMax,
+): Promise<Uint8Array> {
   const type = c.req.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
   if (type !== undefined && !types.includes(type)) {
     throw new Problem("unsupported-media-type", `The body is ${type}; send ${types.join(" or ")}.`, {
@@ -20,20 +24,20 @@ export async function readBody(c: Context, types: readonly string[]): Promise<Ui
       `The content coding ${coding} is not accepted: send the body as it is.`,
     );
   }
-  if (Number(c.req.header("content-length") ?? 0) > limits.documentBytesMax) throw tooLarge();
+  if (Number(c.req.header("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
 
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of c.req.raw.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > limits.documentBytesMax) throw tooLarge();
+    if (bytes > bytesMax) throw tooLarge(bytesMax);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-function tooLarge(): Problem {
-  return new Problem("document-too-large", `The body must have at most ${limits.documentBytesMax} bytes.`, {
-    extensions: { bytesMax: limits.documentBytesMax },
+function tooLarge(bytesMax: number): Problem {
+  return new Problem("document-too-large", `The body must have at most ${bytesMax} bytes.`, {
+    extensions: { bytesMax },
   });
 }

@@ -10,6 +10,7 @@ import type { DidResolver } from "../identity/resolver.ts";
 import type { LogReader } from "../db/public-log.ts";
 import type { SigningKey } from "../identity/keys.ts";
 import type { SearchEngine } from "../search/port.ts";
+import type { FederationPort } from "./federation-port.ts";
 import type { EventStreams } from "./events/event-streams.ts";
 import type { JsonPathSearch } from "./jsonpath/jsonpath-search.ts";
 import type { AssessmentStore } from "../things/assessment-store.ts";
@@ -73,6 +74,7 @@ export interface HttpDeps {
   events: EventStreams;
   log: LogReader;
   lan: { report(): LanReport };
+  federation: FederationPort;
   /** The key with which the registry signs; its DID document has it. */
   signingKey(): SigningKey;
   /** The registry's DID document. */

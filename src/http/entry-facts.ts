@@ -9,7 +9,7 @@ import { trustIn } from "./trusted-entries.ts";
 /** What the registry knows about an entry: registration, verification, provenance. */
 export async function registrationOf(
   entry: EntryRow,
-  deps: Pick<HttpDeps, "entries" | "assessments" | "publicUrl" | "clock">,
+  deps: Pick<HttpDeps, "entries" | "assessments" | "publicUrl" | "federation" | "clock">,
 ): Promise<z.infer<typeof registrationSchema>> {
   const { entries, publicUrl } = deps;
   const { trust, lookalike } = await trustIn(entry, deps, deps.clock.now());
@@ -43,11 +43,16 @@ export async function registrationOf(
     badges: trust.badges,
     findings: trust.findings,
     lookalike,
-    provenance: { door: entry.door, origin: entry.origin },
+    provenance: { door: entry.door, origin: entry.origin, stale: isStale(entry, deps) },
     equivocal: entry.equivocal,
     repairs: entry.repairs ?? [],
     alias: entry.controller === null ? await entries.aliasOf(entry.key) : null,
   };
+}
+
+/** Whether the registry that the entry came from has not been heard for long. */
+export function isStale({ origin }: Pick<EntryRow, "origin">, { federation }: Pick<HttpDeps, "federation">): boolean {
+  return origin !== null && federation.isStale(origin);
 }
 
 /** The history of an entry, newest version first. */

@@ -74,7 +74,7 @@ async function readSigner(c: Context, deps: EvidenceDeps, body: Uint8Array): Pro
  * The registry's own origin with path and query as they were sent. Not what `Host` says: the sender chooses it, and a
  * request that was signed for another registry must not count here.
  */
-function targetUriOf(c: Context, publicUrl: string): string {
+export function targetUriOf(c: Context, publicUrl: string): string {
   const { incoming } = (c.env ?? {}) as { incoming?: { url?: string } };
   const target = (incoming?.url ?? c.req.url).replace(/^https?:\/\/[^/?#]*/i, "");
   return publicUrl + (target.startsWith("/") ? target : `/${target}`);

@@ -19,6 +19,8 @@ export function openApiDocument(app: OpenAPIHono, serverUrl: string) {
       { name: "Events", description: "Being told of changes (WoT Discovery, notification API)." },
       { name: "Log", description: "All accepted changes, chained by hashes." },
       { name: "LAN", description: "What the local network offers." },
+      { name: "Federation", description: "Following and being followed, over ActivityPub." },
+      { name: "Peers", description: "Other registries, for operators." },
       { name: "Introduction", description: "Getting to know the registry." },
       { name: "Tokens", description: "API tokens, for operators." },
       { name: "Operations", description: "Health, metrics, documentation." },

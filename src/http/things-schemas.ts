@@ -101,7 +101,13 @@ export const registrationSchema = z
     badges: z.array(badgeSchema),
     findings: z.array(z.string()).openapi({ description: "Why other badges are not held." }),
     lookalike: lookalikeSchema.nullable(),
-    provenance: z.object({ door: z.string(), origin: z.string().nullable() }),
+    provenance: z.object({
+      door: z.string(),
+      origin: z.string().nullable(),
+      stale: z.boolean().openapi({
+        description: "The registry that the entry came from has not been heard for long: it may have changed there.",
+      }),
+    }),
     equivocal: z.boolean().openapi({ description: "Two documents with one `created` were seen." }),
     repairs: z.array(repairSchema),
     alias: z.string().nullable(),

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import cacheControlParser from "cache-control-parser";
-import { type Egress, EgressError, type EgressResponse } from "../base/egress.ts";
+import type { Egress, EgressResponse } from "../base/egress.ts";
+import { EgressError } from "../base/egress-error.ts";
 import type { Did } from "../base/ids.ts";
 import type { HostBudget } from "../base/host-budget.ts";
 import { type JsonBounds, type JsonValue, parseJson } from "../base/json.ts";

@@ -113,6 +113,15 @@ export function createEntryReader(db: Queryable) {
       return ofThing.execute({ thingId });
     },
 
+    /** The rows of all of `thingIds`, as `findAllOfThing` has those of one. */
+    async findAllOfThings(thingIds: readonly ThingId[]): Promise<EntryRow[]> {
+      const ids = JSON.stringify(thingIds);
+      return db
+        .select()
+        .from(entries)
+        .where(sql`${entries.thingId} = any(array(select json_array_elements_text(${ids}::text::json)))`);
+    },
+
     /** The entry that `thingId` names here: that of the first controller which registered it. */
     async findPrimary(thingId: string, now: Date): Promise<StoredEntry | null> {
       const [found] = await primaryById.execute({ thingId, now: now.toISOString() });

@@ -5,18 +5,26 @@ import { type Queryable, rowsOf } from "../db/client.ts";
 import type { JournalPosition, NewJournalRow } from "../db/journal.ts";
 import { aliases, entries, journal, versions } from "../db/schema/index.ts";
 import type { CurrentEntry, EntryRow } from "./entry-store.ts";
+import { rowSetOf } from "./row-set.ts";
 
 export type NewVersion = Omit<typeof versions.$inferInsert, "id">;
 
 /** What identifies the state of an entry that a decision was made on. */
-type Known = Pick<EntryRow, "key" | "versionId" | "state" | "visibility" | "equivocal" | "expires">;
+type Known = Pick<EntryRow, "key" | "versionId" | "state" | "visibility" | "equivocal" | "expires" | "door" | "origin">;
+
+/** What is written for an entry that is not there yet. */
+export interface NewEntry {
+  entry: CurrentEntry;
+  version: NewVersion;
+  change: NewJournalRow;
+}
 
 /**
  * Writes entries. Only admission uses it. Each change of an existing row names the row as it was when the change was
  * decided on, and does nothing if it is another one by now: then somebody else was faster, and the caller decides anew.
  */
 export function createEntryWriter(db: Queryable) {
-  const asKnown = ({ key, versionId, state, visibility, equivocal, expires }: Known) =>
+  const asKnown = ({ key, versionId, state, visibility, equivocal, expires, door, origin }: Known) =>
     and(
       eq(entries.key, key),
       eq(entries.versionId, versionId),
@@ -25,6 +33,9 @@ export function createEntryWriter(db: Queryable) {
       eq(entries.equivocal, equivocal),
       // A renewal changes nothing else.
       expires === null ? isNull(entries.expires) : eq(entries.expires, expires),
+      // Nor does it when an entry becomes a registration of this registry, or of another peer.
+      eq(entries.door, door),
+      origin === null ? isNull(entries.origin) : eq(entries.origin, origin),
     );
 
   return {
@@ -57,6 +68,36 @@ export function createEntryWriter(db: Queryable) {
             select xid::text, id from change`,
       );
       return position === undefined ? null : { xid: position.xid, id: Number(position.id) };
+    },
+
+    /**
+     * Writes new entries of different things in one statement, each with its version and its row in the journal. Returns
+     * the places of these by the entries' keys; one that exists already, or that another writer has just made, is left
+     * out. In the order of the thing ids, so that no two writers wait for each other.
+     */
+    async putNew(news: readonly NewEntry[]): Promise<Map<EntryKey, JournalPosition>> {
+      const ordered = news.toSorted((a, b) => (a.entry.thingId < b.entry.thingId ? -1 : 1));
+      const entryRows = ordered.map(({ entry }) => entry);
+      const versionRows = ordered.map(({ version }) => version);
+      const changeRows = ordered.map(({ change }) => change);
+      const written = await rowsOf<{ key: EntryKey; xid: string; id: string | number }>(
+        db,
+        sql`with entry as (
+              insert into ${entries} (${entryNames}, version_id)
+              select ${entryNames}, ${nextVersionId} from ${rowSetOf(entries, entryColumns, entryRows)}
+              on conflict do nothing returning key, version_id),
+            version as (
+              insert into ${versions} (id, ${versionNames}) overriding system value
+              select entry.version_id, ${versionNames} from ${rowSetOf(versions, versionColumns, versionRows)} as version
+              join entry on entry.key = version.entry_key),
+            change as (
+              insert into ${journal} (${journalNames})
+              select ${journalNames} from ${rowSetOf(journal, journalColumns, changeRows)} as change
+              join entry on entry.key = change.entry_key
+              returning entry_key, xid, id)
+            select encode(entry_key, 'hex') as key, xid::text, id from change`,
+      );
+      return new Map(written.map(({ key, xid, id }) => [key, { xid, id: Number(id) }]));
     },
 
     /** Changes the entry alone; false where it is not as known any more. */

@@ -343,6 +343,7 @@ describe("what readers may not see", () => {
       clock,
       resolver: createDidResolver({ egress: refusingEgress, clock, allowPrivateAddresses: true }),
       mode: "signed",
+      origin: () => "https://registry.example",
       onAppend() {},
       onAdmission() {},
     });

@@ -16,6 +16,7 @@ import {
   readJournal,
   rewindConsumer,
 } from "../../src/db/journal.ts";
+import { peers, registry } from "../../src/db/schema/index.ts";
 import { createTestDatabase, emptyTables } from "../support/database.ts";
 import { journalRow, journalSettled } from "../support/journal-rows.ts";
 
@@ -248,6 +249,47 @@ describe("the epoch", () => {
     expect(await establishEpoch(db.orm)).not.toBe(epoch);
     await append("urn:next");
     expect(idsOf(await allRows(ids.length + 1))).toEqual([...ids, "urn:next"]);
+  });
+
+  test("leaves peers where they were in the journal, as far as its rows are there", async () => {
+    await establishEpoch(db.orm);
+    const ids = ["urn:a", "urn:b", "urn:c"];
+    const places: JournalPosition[] = [];
+    for (const id of ids) places.push(await append(id));
+    const [first, second, last] = places as [JournalPosition, JournalPosition, JournalPosition];
+    const sent: Record<string, JournalPosition | null> = {
+      nothing: journalStart,
+      second,
+      between: { xid: second.xid, id: second.id + 1 },
+      all: last,
+      // Rows that were written after the copy was made.
+      more: { xid: String(BigInt(last.xid) + 1_000n), id: last.id + 1_000 },
+      // It follows nothing.
+      none: null,
+    };
+    await db.orm.insert(peers).values(
+      Object.entries(sent).map(([name, place]) => ({
+        actor: `https://${name}.example/actor`,
+        origin: `https://${name}.example`,
+        inbox: `https://${name}.example/inbox`,
+        created: new Date(),
+        ...(place === null ? {} : { sentXid: place.xid, sentId: place.id }),
+      })),
+    );
+    await db.orm.update(registry).set({ lineage: "somewhere else" });
+    await establishEpoch(db.orm);
+
+    const renumbered = await allRows(ids.length);
+    const told = await db.orm.select({ origin: peers.origin, xid: peers.sentXid, id: peers.sentId }).from(peers);
+    const left: Record<string, string[] | null> = {};
+    for (const { origin, xid, id } of told) {
+      const name = origin.slice("https://".length, -".example".length);
+      left[name] = xid === null || id === null ? null : idsOf(await readJournal(db.orm, { xid, id }, 10));
+    }
+    expect(left).toEqual({ nothing: ids, second: ["urn:c"], between: ["urn:c"], all: [], more: [], none: null });
+    expect(told.find(({ origin }) => origin.includes("nothing"))).toMatchObject(journalStart);
+    expect(told.find(({ origin }) => origin.includes("all"))).toMatchObject({ id: renumbered.at(-1)?.id });
+    expect(first.id).toBeLessThan(second.id);
   });
 
   test("is drawn also where the journal is empty", async () => {

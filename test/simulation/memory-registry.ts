@@ -98,7 +98,8 @@ export function createMemoryRegistry(options: {
     for (const peer of state.peers.values()) {
       if (peer.following !== "accepted" || peer.blocked) continue;
       const listing = state.listings.get(peer.id)?.get(key);
-      if (listing !== undefined && listing.refused === null && !listing.path.includes(origin)) found.push({ peer, listing });
+      if (listing !== undefined && listing.refused === null && !listing.path.includes(origin))
+        found.push({ peer, listing });
     }
     if (found.length < 2) return found;
     return found.sort(
@@ -350,12 +351,25 @@ export function createMemoryRegistry(options: {
       const peer = [...state.peers.values()].find((row) => row.origin === of);
       return [...(peer === undefined ? [] : listingsOf(peer.id).values())].flatMap((listing) => {
         const entry = state.entries.get(listing.key);
-        if (listing.refused !== null || entry === undefined || !["active", "retracted"].includes(entry.state)) return [];
+        if (listing.refused !== null || entry === undefined || !["active", "retracted"].includes(entry.state))
+          return [];
         const { thingId, document, digest, created, modified, kind } = entry;
         const controller = entry.controller as Did;
         const { key } = listing;
         return [
-          { type: "offer" as const, key, thingId, controller, kind, document, digest, path: listing.path, created, modified, isNew: false },
+          {
+            type: "offer" as const,
+            key,
+            thingId,
+            controller,
+            kind,
+            document,
+            digest,
+            path: listing.path,
+            created,
+            modified,
+            isNew: false,
+          },
         ];
       });
     },

@@ -7,7 +7,6 @@ import { type Faults, noFaults, Simulation } from "./simulation.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
-const dayMs = 24 * hourMs;
 
 const seeds = Number(process.env["SEEDS"] ?? 3);
 const firstSeed = Number(process.env["SEED"] ?? 1);

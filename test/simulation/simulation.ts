@@ -3,7 +3,14 @@ import { digestOf, type EntryKey } from "../../src/base/ids.ts";
 import { formatCursor, journalStart, parseCursor } from "../../src/db/journal.ts";
 import type { Actor } from "../../src/federation/follows.ts";
 import type { PeerRow } from "../../src/federation/peer-store.ts";
-import { type Change, type EntriesPage, type Report, type Verdict, type Wire, WireError } from "../../src/federation/ports.ts";
+import {
+  type Change,
+  type EntriesPage,
+  type Report,
+  type Verdict,
+  type Wire,
+  WireError,
+} from "../../src/federation/ports.ts";
 import { runTask, tasks } from "../../src/federation/worker.ts";
 import { createDidResolver } from "../../src/identity/resolver.ts";
 import { seededRandom } from "../support/random.ts";
@@ -93,7 +100,7 @@ export class Simulation {
 
   /** Runs what is due, in an order of chance, until nothing is; time stands still meanwhile. Returns how many tasks ran. */
   async settle(): Promise<number> {
-    for (let ran = 0; ; ) {
+    for (let ran = 0; ;) {
       const due = await this.#due();
       if (due.length === 0 && this.#running.size === 0) return ran;
       const fresh = due.filter(({ name }) => !this.#running.has(name));
@@ -147,7 +154,12 @@ export class Simulation {
   }
 
   /** One request: waits for its turn, and does what the network does to it. `kill`: the sender ends. */
-  async #request<Answer>(from: MemoryRegistry, to: string, answer: (target: MemoryRegistry) => Promise<Answer>, kill: () => void) {
+  async #request<Answer>(
+    from: MemoryRegistry,
+    to: string,
+    answer: (target: MemoryRegistry) => Promise<Answer>,
+    kill: () => void,
+  ) {
     this.requests += 1;
     const { faults } = this;
     await this.#turn();
@@ -194,7 +206,9 @@ export class Simulation {
           if ("keys" in query) {
             const offers = await target.shelf.offers(query.keys, view);
             const listed = new Set(offers.map(({ key }) => key));
-            const gone = query.keys.filter((key) => !listed.has(key)).map((key): Change => ({ type: "withdrawal", key }));
+            const gone = query.keys
+              .filter((key) => !listed.has(key))
+              .map((key): Change => ({ type: "withdrawal", key }));
             return { reports: reportsOf([...offers, ...gone], target.origin), cursor: "", atEnd: true };
           }
           if ("fromUs" in query) {
@@ -224,7 +238,8 @@ export class Simulation {
       peer.origin,
       async (target) => {
         const sender = await target.peers.findByActor(actorOf(from).id);
-        if (peer.owedRequest === "follow") await target.follows.requested(actorOf(from), String(peer.followingActivity), null);
+        if (peer.owedRequest === "follow")
+          await target.follows.requested(actorOf(from), String(peer.followingActivity), null);
         else if (peer.owedRequest === "undo" && sender !== null) await target.follows.ended(sender, null);
         if (peer.owedAnswer !== null && sender !== null) {
           await target.follows.answered(sender, peer.followerActivity, peer.owedAnswer === "accept");
@@ -236,7 +251,9 @@ export class Simulation {
 
   /** A digest of what a registry knows for good: each entry's newest version, and whether it is retracted. */
   stateDigest(registry: MemoryRegistry): string {
-    const lines = [...registry.entries().values()].map(({ key, versionDigest, kind }) => `${key} ${versionDigest} ${kind}`);
+    const lines = [...registry.entries().values()].map(
+      ({ key, versionDigest, kind }) => `${key} ${versionDigest} ${kind}`,
+    );
     return digestOf(lines.sort().join("\n"));
   }
 
