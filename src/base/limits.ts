@@ -211,8 +211,8 @@ export const limits = {
   pathOriginsMax: 16,
   /** Terms of the filter of a follow, over all facets. */
   followTermsMax: 16,
-  /** Bytes of one of them. */
-  followTermBytesMax: 256,
+  /** Bytes of one of them: all together have to fit into a query string. */
+  followTermBytesMax: 64,
   /** Peers that are known at once. */
   peersMax: 10_000,
   /** Of them, those that wait for the operator. */

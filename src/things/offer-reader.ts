@@ -46,11 +46,15 @@ export function createOfferReader(db: Queryable, { origin, relay, matches }: Off
   const matcher = createOfferMatcher(db, matches);
   const isOwn = and(isNull(entries.origin), ne(entries.door, "lan"));
 
-  /** Where a held entry came through: the shortest way. Null where nothing holds it. */
+  /**
+   * Where a held entry came through: of the ways by which its current version came, or else of all, the shortest. (A
+   * registry that still lists the version before must not be taken for the one that brought this one: it would never be
+   * told.) Null where nothing holds it.
+   */
   const heldPath = () =>
     sql`(select listing.path from ${listings} listing join ${peers} peer on peer.id = listing.peer
          where listing.key = ${entries.key} and ${holds(origin())}
-         order by cardinality(listing.path), array_to_string(listing.path, ' ') collate "C" limit 1)`;
+         order by listing.digest <> ${entries.digest}, cardinality(listing.path), array_to_string(listing.path, ' ') collate "C" limit 1)`;
 
   /** The path to this registry; null for what is not here by a way of which others are told. */
   const path = () =>

@@ -92,7 +92,7 @@ export function createMemoryRegistry(options: {
     return found;
   };
 
-  /** The listings that hold an entry, the shortest path first. */
+  /** The listings that hold an entry: those of its current version first, of them the shortest path. */
   function holders(key: EntryKey): { peer: PeerRow; listing: Listing }[] {
     const found: { peer: PeerRow; listing: Listing }[] = [];
     for (const peer of state.peers.values()) {
@@ -102,8 +102,10 @@ export function createMemoryRegistry(options: {
         found.push({ peer, listing });
     }
     if (found.length < 2) return found;
+    const digest = state.entries.get(key)?.digest;
     return found.sort(
       (one, other) =>
+        Number(one.listing.digest !== digest) - Number(other.listing.digest !== digest) ||
         one.listing.path.length - other.listing.path.length ||
         (one.listing.path.join() < other.listing.path.join() ? -1 : 1),
     );
