@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    // The simulation has no database.
+    exclude: ["test/simulation/**"],
     globalSetup: ["test/support/postgres-setup.ts"],
     env: { LOG_LEVEL: "silent" },
     testTimeout: 30_000,

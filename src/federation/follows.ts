@@ -144,10 +144,11 @@ export function createFollows(deps: FollowsDeps) {
       log.info("{actor} {answer} our follow", { actor: peer.actor, answer: accepts ? "accepts" : "rejects" });
       if (accepts) {
         if (peer.following !== "accepted")
-          await change(peer, { following: "accepted", nextPull: null, owedRequest: null });
+          await change(peer, { following: "accepted", nextPull: null, nextVerify: null, owedRequest: null });
         return;
       }
-      await change(peer, { following: "rejected", owedRequest: null });
+      // Should it accept after all, later, its list is read anew: what is known of it goes now.
+      await change(peer, { following: "rejected", owedRequest: null, pulledCursor: null, pulledAt: null });
       await dropListings(peer);
     },
 
@@ -214,7 +215,14 @@ export function createFollows(deps: FollowsDeps) {
 
     async unblock(id: string): Promise<PeerRow> {
       const peer = await find(id);
-      const unblocked = await change(peer, { blocked: false, nextPull: null, nextVerify: null, nextDelivery: null });
+      const unblocked = await change(peer, {
+        blocked: false,
+        nextPull: null,
+        nextVerify: null,
+        nextDelivery: null,
+        // A peer that was refused leaves us alone for a while: by our Follow it hears that it may speak again.
+        ...(peer.following === "accepted" ? { owedRequest: "follow" as const } : {}),
+      });
       await admission.reassess(peer.id);
       return unblocked;
     },

@@ -1,4 +1,4 @@
-import { type SQL, sql } from "drizzle-orm";
+import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { Digest, EntryKey } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { type Queryable, rowsOf } from "../db/client.ts";
@@ -31,6 +31,12 @@ export async function readDigestNode(db: Queryable, source: SQL, prefix: string)
   const whole = await readSummary(db, source, prefix);
   const children = await readChildren(db, source, prefix);
   return { ...summaryOf(prefix, children, whole.digest), entries: null, children };
+}
+
+/** `listedDigestOf` for a row: of a document's `digest`, and an array of origins `through`. */
+export function listedDigest(digest: SQLWrapper, through: SQL): SQL {
+  return sql`case when cardinality(${through}) = 0 then ${digest}
+             else sha256(${digest} || convert_to(array_to_string(${through}, chr(10)), 'UTF8')) end`;
 }
 
 /** The first `limit` rows of `source` under `prefix` after the key `after` (null: from the first), in the order of their keys. */

@@ -2,10 +2,23 @@ import { createHash, type Hash } from "node:crypto";
 import type { Digest, EntryKey } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 
-/** An entry, and the digest of the document under which it is listed. */
+/** An entry as it is listed. */
 export interface ListedDigest {
   key: EntryKey;
+  /** See `listedDigestOf`. */
   digest: Digest;
+}
+
+/**
+ * The digest of an entry as a registry lists it. That of its document where the registry lists it of its own; of an entry
+ * that came through others SHA-256 over the 32 bytes of the document's digest and the origins of these registries in their
+ * order, a line feed between two, in UTF-8. So the comparison also finds ways that have changed: registries that relay must
+ * not go on holding for each other what nobody else lists any more.
+ * @param through the path without the registry that lists the entry.
+ */
+export function listedDigestOf(digest: Digest, through: readonly string[]): Digest {
+  if (through.length === 0) return digest;
+  return createHash("sha256").update(digest, "hex").update(through.join("\n")).digest("hex") as Digest;
 }
 
 /** What is listed under one prefix of entry keys, told by its number and one digest. */
@@ -29,7 +42,7 @@ export const hexDigits = [..."0123456789abcdef"];
 
 /**
  * The digest of the list under a prefix that is not empty: SHA-256 over, for each entry in the order of the keys, the 32
- * bytes of its key and the 32 bytes of its document's digest. That of an empty list is SHA-256 of nothing.
+ * bytes of its key and the 32 bytes of its digest as it is listed. That of an empty list is SHA-256 of nothing.
  */
 export function digestOfListed(sorted: readonly ListedDigest[]): string {
   const hash = createHash("sha256");

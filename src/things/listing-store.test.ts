@@ -5,7 +5,7 @@ import type { Digest, EntryKey } from "../base/ids.ts";
 import type { Database } from "../db/client.ts";
 import { listings, peers } from "../db/schema/index.ts";
 import { createTestDatabase } from "../../test/support/database.ts";
-import { digestNodeOf } from "./entry-digests.ts";
+import { digestNodeOf, listedDigestOf } from "./entry-digests.ts";
 import { createListingStore, type Listing, type ListingStore } from "./listing-store.ts";
 
 const now = new Date("2026-11-21T12:00:00Z");
@@ -106,11 +106,18 @@ describe("the digests", () => {
       fc.asyncProperty(lists, async (keys) => {
         await store.removeAll(peer);
         const listed = keys.map((one) =>
-          listingOf("x", { key: one, digest: hash(one) as Digest, refused: one < "8" ? null : "loop" }),
+          listingOf("x", {
+            key: one,
+            digest: hash(one) as Digest,
+            refused: one < "8" ? null : "loop",
+            path: one < "b" ? ["https://peer.example"] : ["https://a.example", "https://ü.example", "https://peer.example"],
+          }),
         );
         await store.put(peer, listed, now);
         await store.put(other, [listingOf("of another peer")], now);
-        const sorted = listed.map(({ key: one, digest }) => ({ key: one, digest })).sort(byKey);
+        const sorted = listed
+          .map(({ key: one, digest, path }) => ({ key: one, digest: listedDigestOf(digest, path.slice(0, -1)) }))
+          .sort(byKey);
         for (const prefix of ["", "0", "a", "ab", "abc", "b", "f", "ff", "fff", "f".repeat(64), keys[0] ?? "1"]) {
           expect(await store.digests(peer, prefix)).toEqual(digestNodeOf(sorted, prefix));
         }

@@ -2,7 +2,7 @@ import { and, count, eq, getTableColumns, inArray, type SQL, sql } from "drizzle
 import type { EntryKey } from "../base/ids.ts";
 import type { Queryable } from "../db/client.ts";
 import { listings } from "../db/schema/index.ts";
-import { readDigestNode } from "./digest-query.ts";
+import { listedDigest, readDigestNode } from "./digest-query.ts";
 import type { DigestNode } from "./entry-digests.ts";
 import { rowSetOf } from "./row-set.ts";
 
@@ -74,7 +74,12 @@ export function createListingStore(db: Queryable) {
      * not be fetched again.
      */
     async digests(peer: string, prefix: string): Promise<DigestNode> {
-      return readDigestNode(db, sql`select key, digest from ${listings} where peer = ${peer}::uuid`, prefix);
+      const digest = listedDigest(listings.digest, sql`path[:cardinality(path) - 1]`);
+      return readDigestNode(
+        db,
+        sql`select key, ${digest} as digest from ${listings} where peer = ${peer}::uuid`,
+        prefix,
+      );
     },
   };
 }

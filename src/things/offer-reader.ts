@@ -5,7 +5,7 @@ import { limits } from "../base/limits.ts";
 import { type Queryable, rowsOf } from "../db/client.ts";
 import { journalEnd, type JournalPosition } from "../db/journal.ts";
 import { entries, type FollowFilter, journal, listings, peers, versions } from "../db/schema/index.ts";
-import { readDigestNode, readListed } from "./digest-query.ts";
+import { listedDigest, readDigestNode, readListed } from "./digest-query.ts";
 import { createDigestNode, type DigestNode } from "./entry-digests.ts";
 import { holds } from "./held-entries.ts";
 import { createOfferMatcher } from "./offer-matcher.ts";
@@ -76,7 +76,8 @@ export function createOfferReader(db: Queryable, { origin, relay, matches }: Off
   const listedFor = ({ to }: View, now: Date): SQL => {
     const isToldTo = to === null ? sql`${path()} is not null` : sql`coalesce(${to}::text <> all (${path()}), false)`;
     const isOther = to === origin() ? sql`false` : sql`true`;
-    return sql`select ${entries.key} as key, ${entries.digest} as digest from ${entries}
+    const digest = relay ? listedDigest(entries.digest, sql`(${path()})`) : sql`${entries.digest}`;
+    return sql`select ${entries.key} as key, ${digest} as digest from ${entries}
                where ${isPublic(now)} and ${isToldTo} and ${isOther}`;
   };
 

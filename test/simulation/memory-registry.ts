@@ -6,7 +6,7 @@ import { decide } from "../../src/admission/decide.ts";
 import { parse, validate } from "../../src/admission/intake.ts";
 import { type Attested, noEvidence, type Outcome, type Receipt, type Submission } from "../../src/admission/stages.ts";
 import type { Clock } from "../../src/base/clock.ts";
-import { type Did, type EntryKey, entryKeyOf, type ThingId } from "../../src/base/ids.ts";
+import { type Did, type Digest, type EntryKey, entryKeyOf, type ThingId } from "../../src/base/ids.ts";
 import { Problem } from "../../src/base/problem.ts";
 import { comparePositions, type JournalPosition, journalStart } from "../../src/db/journal.ts";
 import { createFollows, type Follows } from "../../src/federation/follows.ts";
@@ -14,7 +14,7 @@ import type { HeldDocument, PeerRow, PeerStore } from "../../src/federation/peer
 import type { Change, ChangePage, Shelf, View } from "../../src/federation/ports.ts";
 import { createReceiver, type Receiver } from "../../src/federation/receiver.ts";
 import type { DidResolver } from "../../src/identity/resolver.ts";
-import { digestNodeOf, type ListedDigest } from "../../src/things/entry-digests.ts";
+import { digestNodeOf, listedDigestOf, type ListedDigest } from "../../src/things/entry-digests.ts";
 import type { EntryRow } from "../../src/things/entry-store.ts";
 import type { Listing, ListingStore } from "../../src/things/listing-store.ts";
 
@@ -274,7 +274,7 @@ export function createMemoryRegistry(options: {
     async digests(prefix, view) {
       const listed = [...state.entries.keys()].flatMap((key): ListedDigest[] => {
         const offer = offerOf(key, view);
-        return offer?.type === "offer" ? [{ key, digest: offer.digest }] : [];
+        return offer?.type === "offer" ? [{ key, digest: listedAs(offer.digest, offer.path) }] : [];
       });
       return digestNodeOf(sorted(listed), prefix);
     },
@@ -301,7 +301,10 @@ export function createMemoryRegistry(options: {
       return { entries: all.length, refused: all.filter(({ refused }) => refused !== null).length };
     },
     async digests(peer, prefix) {
-      return digestNodeOf(sorted([...listingsOf(peer).values()]), prefix);
+      const listed = [...listingsOf(peer).values()].map(({ key, digest, path }) => {
+        return { key, digest: listedAs(digest, path) };
+      });
+      return digestNodeOf(sorted(listed), prefix);
     },
   };
 
@@ -385,6 +388,17 @@ export function createMemoryRegistry(options: {
 function sorted<Row extends ListedDigest>(rows: Row[]): ListedDigest[] {
   return rows.map(({ key, digest }) => ({ key, digest })).sort((one, other) => (one.key < other.key ? -1 : 1));
 }
+
+/** `listedDigestOf` once for each digest and path. */
+function listedAs(digest: Digest, path: readonly string[]): Digest {
+  if (path.length === 1) return digest;
+  const name = `${digest} ${path.join(" ")}`;
+  const known = listedDigests.get(name) ?? listedDigestOf(digest, path.slice(0, -1));
+  listedDigests.set(name, known);
+  return known;
+}
+
+const listedDigests = new Map<string, Digest>();
 
 /** The peer store over a map. */
 function createMemoryPeers(state: () => State): PeerStore {

@@ -51,6 +51,8 @@ export class Simulation {
   /** Set to end the faults. */
   faults: Faults;
   requests = 0;
+  /** Characters of all documents that were sent. */
+  characters = 0;
   #now = Date.parse("2026-06-01T00:00:00Z");
   readonly #offline = new Set<string>();
   readonly #byOrigin: Map<string, MemoryRegistry>;
@@ -188,6 +190,10 @@ export class Simulation {
   }
 
   #wireOf(from: MemoryRegistry, kill: () => void): Wire {
+    const told = (changes: readonly Change[], origin: string) => {
+      for (const change of changes) this.characters += change.type === "offer" ? change.document.length : 0;
+      return reportsOf(changes, origin);
+    };
     const ask = <Answer>(peer: PeerRow, answer: (target: MemoryRegistry) => Promise<Answer>) =>
       this.#request(from, peer.origin, answer, kill);
     return {
@@ -198,7 +204,7 @@ export class Simulation {
             throw new WireError("unwelcome", "not followed");
           }
           if (sender.following === "requested") await target.follows.answered(sender, null, true);
-          return target.receiver.take(sender, reportsOf(changes, from.origin));
+          return target.receiver.take(sender, told(changes, from.origin));
         }),
       readEntries: (peer, query) =>
         ask(peer, async (target): Promise<EntriesPage> => {
@@ -209,16 +215,16 @@ export class Simulation {
             const gone = query.keys
               .filter((key) => !listed.has(key))
               .map((key): Change => ({ type: "withdrawal", key }));
-            return { reports: reportsOf([...offers, ...gone], target.origin), cursor: "", atEnd: true };
+            return { reports: told([...offers, ...gone], target.origin), cursor: "", atEnd: true };
           }
           if ("fromUs" in query) {
-            return { reports: reportsOf(target.listedBy(from.origin), target.origin), cursor: "", atEnd: true };
+            return { reports: told(target.listedBy(from.origin), target.origin), cursor: "", atEnd: true };
           }
           const place = query.after === null ? null : parseCursor(query.after);
           if (place !== null && place.epoch !== target.shelf.epoch) throw new WireError("refused", "another epoch");
           const page = await target.shelf.changesAfter(place?.position ?? journalStart, view, pageMax);
           return {
-            reports: reportsOf(page.changes, target.origin),
+            reports: told(page.changes, target.origin),
             cursor: formatCursor(target.shelf.epoch, page.position),
             atEnd: page.atEnd,
           };
@@ -255,6 +261,22 @@ export class Simulation {
       ({ key, versionDigest, kind }) => `${key} ${versionDigest} ${kind}`,
     );
     return digestOf(lines.sort().join("\n"));
+  }
+
+  /** Entries that are listed somewhere though no registry has them of its own any more. */
+  orphans(): string[] {
+    const own = new Set(
+      this.registries.flatMap((registry) =>
+        [...registry.entries().values()]
+          .filter(({ state, origin }) => state === "active" && origin === null)
+          .map(({ key }) => key),
+      ),
+    );
+    return this.registries.flatMap((registry) =>
+      [...registry.entries().values()]
+        .filter(({ state, key }) => state === "active" && !own.has(key))
+        .map(({ thingId }) => `${registry.origin} lists ${thingId}`),
+    );
   }
 
   /** Entries that are listed somewhere although a registry knows their Tombstone, or that nothing holds. */
