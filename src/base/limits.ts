@@ -215,7 +215,11 @@ export const limits = {
   followTermBytesMax: 64,
   /** Peers that are known at once. */
   peersMax: 10_000,
-  /** Of them, those that wait for the operator. */
+  /** Of them, actors of one origin. */
+  peersPerOriginMax: 1_000,
+  /** How long a follower may be silent until it is forgotten, in milliseconds. */
+  followerSilenceMsMax: 30 * 24 * 60 * 60 * 1000,
+  /** Of the peers, those that wait for the operator. */
   peersPendingMax: 1_000,
   /** Entries that one peer may list here. */
   listingsPerPeerMax: 1_000_000,
@@ -233,6 +237,8 @@ export const limits = {
   entriesByKeyMax: 32,
   /** Entries under a prefix up to which their digests are told one by one. */
   digestEntriesMax: 64,
+  /** Digests over parts of the list of entries that are made at once. */
+  digestsAtOnceMax: 4,
   /** Requests for digests in one comparison with a peer's list. */
   digestRequestsMax: 20_000,
   /** Activities that one peer may send at once. */

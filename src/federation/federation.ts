@@ -26,6 +26,7 @@ import {
   type ListQuery,
   outboxPage,
 } from "./collections.ts";
+import { createDigestCache } from "./digest-cache.ts";
 import { createFollows } from "./follows.ts";
 import { createInbox } from "./inbox.ts";
 import { searchPeers } from "./live-search.ts";
@@ -142,6 +143,7 @@ export async function startFederation(deps: FederationDeps) {
   const worker = startWorker({
     ...tasks,
     forgetIfIdle: follows.forgetIfIdle,
+    forgetIfSilent: follows.forgetIfSilent,
     holder: randomUUID(),
     async sendOwed(peer) {
       const { owedRequest, owedAnswer, followingActivity, followerActivity, followingFilter, actor } = peer;
@@ -158,6 +160,7 @@ export async function startFederation(deps: FederationDeps) {
     },
   });
 
+  const readDigests = createDigestCache(shelf, clock);
   const isStale = (origin: string) => directory.isStale(origin);
   const report = (peer: PeerRow) => reportOf(peer, { listings, lists, peers, isStale, epoch });
 
@@ -245,8 +248,8 @@ export async function startFederation(deps: FederationDeps) {
     },
 
     async digests(prefix: string, view: View): Promise<JsonObject> {
-      const cursor = formatCursor(epoch, await shelf.end());
-      return digestsDocument(await shelf.digests(prefix, view), { epoch, cursor });
+      const { node, end } = await readDigests(prefix, view);
+      return digestsDocument(node, { epoch, cursor: formatCursor(epoch, end) });
     },
 
     async isFollower(request: Omit<SignedRequest, "body">): Promise<boolean> {

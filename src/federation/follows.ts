@@ -54,9 +54,7 @@ export function createFollows(deps: FollowsDeps) {
   async function save(actor: Actor): Promise<PeerRow> {
     const { id, origin, inbox, handle, name, entriesUrl, batchMax } = actor;
     const known = await peers.findByActor(id);
-    if (known === null && (await peers.count()).all >= limits.peersMax) {
-      throw new Problem("too-many-requests", `This registry knows ${limits.peersMax} peers, and takes no more.`);
-    }
+    if (known === null) await requireRoom(origin);
     const saved = await peers.save({
       actor: id,
       origin,
@@ -70,6 +68,14 @@ export function createFollows(deps: FollowsDeps) {
     });
     deps.directory.forget();
     return saved;
+  }
+
+  async function requireRoom(origin: string): Promise<void> {
+    const { all, ofOrigin } = await peers.count(origin);
+    if (all < limits.peersMax && ofOrigin < limits.peersPerOriginMax) return;
+    throw new Problem("too-many-requests", "This registry has as many peers as it can have, and takes no more.", {
+      retryAfterSeconds: 24 * 60 * 60,
+    });
   }
 
   async function find(id: string): Promise<PeerRow> {
@@ -112,10 +118,18 @@ export function createFollows(deps: FollowsDeps) {
     find,
     forgetIfIdle,
 
+    /** Forgets a follower that has not been heard of for long; it may ask again. */
+    async forgetIfSilent(peer: PeerRow): Promise<void> {
+      const silentSince = (peer.lastHeard ?? peer.created).getTime();
+      if (peer.failures === 0 || clock.now().getTime() - silentSince < limits.followerSilenceMsMax) return;
+      log.info("{actor} was silent for too long, and is told of nothing more", { actor: peer.actor });
+      await forgetIfIdle(await dropFollower(peer, { follower: "none", owedAnswer: null, owedRequest: null }));
+    },
+
     /** An actor asks to follow this registry. */
     async requested(actor: Actor, activity: string, filter: FollowFilter | null): Promise<void> {
       const waits = deps.policy === "allowlist" && (await peers.findByActor(actor.id))?.follower !== "accepted";
-      if (waits && (await peers.count()).pending >= limits.peersPendingMax) {
+      if (waits && (await peers.count(actor.origin)).pending >= limits.peersPendingMax) {
         throw new Problem("too-many-requests", "Too many wait for the operator of this registry; ask again later.", {
           retryAfterSeconds: 3_600,
         });

@@ -52,12 +52,16 @@ export function createPeerStore(db: Queryable) {
       await db.delete(peers).where(eq(peers.id, id));
     },
 
-    /** How many there are, and of them those that wait for the operator. */
-    async count(): Promise<{ all: number; pending: number }> {
+    /** How many there are, and of them those that wait for the operator, and those of an origin. */
+    async count(origin: string): Promise<{ all: number; pending: number; ofOrigin: number }> {
       const [counted] = await db
-        .select({ all: count(), pending: sql<number>`count(*) filter (where follower = 'pending')::int` })
+        .select({
+          all: count(),
+          pending: sql<number>`count(*) filter (where ${peers.follower} = 'pending')::int`,
+          ofOrigin: sql<number>`count(*) filter (where ${peers.origin} = ${origin})::int`,
+        })
         .from(peers);
-      return counted ?? { all: 0, pending: 0 };
+      return counted ?? { all: 0, pending: 0, ofOrigin: 0 };
     },
 
     /** Notes that a peer was told of all changes up to `position`; never goes back. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { limits } from "../base/limits.ts";
 import { loggerOf } from "../base/log.ts";
 import { deliver, noteFailure } from "./delivery.ts";
@@ -15,6 +16,7 @@ export interface TaskDeps extends Omit<RepairDeps, "peers" | "wire" | "receiver"
   wire: Wire;
   receiver: Receiver;
   forgetIfIdle: Follows["forgetIfIdle"];
+  forgetIfSilent: Follows["forgetIfSilent"];
   /** Tells a peer what it is owed: an answer to its Follow, our Follow, or its end. Throws a WireError. */
   sendOwed(peer: PeerRow): Promise<void>;
 }
@@ -34,7 +36,12 @@ export interface Worker {
 
 /** Does for a peer what it is due for. What it does not answer is noted; rejects only for what is wrong here. */
 export async function runTask(task: Task, peer: PeerRow, deps: TaskDeps, signal: AbortSignal): Promise<void> {
-  if (task === "delivery") return deliver(peer, deps, signal);
+  if (task === "delivery") {
+    await deliver(peer, deps, signal);
+    const now = await deps.peers.find(peer.id);
+    if (now !== null) await deps.forgetIfSilent(now);
+    return;
+  }
   if (task === "verify") return repair(peer, deps, signal);
   if (task === "message") return sendOwed(peer, deps);
   return task === "recover" ? recover(peer, deps, signal) : pull(peer, deps, signal);
@@ -66,6 +73,8 @@ async function sendOwed(peer: PeerRow, deps: TaskDeps): Promise<void> {
 
 /** Milliseconds between two looks for work when nobody says that there is some. */
 const lookMs = 1_000;
+/** Milliseconds in which more news may come together: each look costs some queries. */
+const gatherMs = 25;
 /** Milliseconds that the lease lasts without being renewed. */
 const leaseMs = 15_000;
 /** Documents that are looked at again at once. */
@@ -93,13 +102,15 @@ export function startWorker(deps: WorkerDeps): Worker {
   };
 
   async function pause(): Promise<void> {
-    if (news || stopping.signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, lookMs);
-    wakeUp = resolve;
-    await promise;
-    clearTimeout(timer);
-    wakeUp = null;
+    if (!news && !stopping.signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, lookMs);
+      wakeUp = resolve;
+      await promise;
+      clearTimeout(timer);
+      wakeUp = null;
+    }
+    if (!stopping.signal.aborted) await sleep(gatherMs);
   }
 
   function start(task: Task, peer: PeerRow): void {

@@ -426,9 +426,10 @@ function createMemoryPeers(state: () => State): PeerStore {
       state().peers.delete(id);
       state().listings.delete(id);
     },
-    async count() {
+    async count(origin) {
       const rows = [...state().peers.values()];
-      return { all: rows.length, pending: rows.filter(({ follower }) => follower === "pending").length };
+      const pending = rows.filter(({ follower }) => follower === "pending").length;
+      return { all: rows.length, pending, ofOrigin: rows.filter((row) => row.origin === origin).length };
     },
     async advanceSent(id, position) {
       const row = state().peers.get(id);

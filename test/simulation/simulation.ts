@@ -142,6 +142,7 @@ export class Simulation {
               ...registry,
               wire: this.#wireOf(registry, () => ended.resolve()),
               forgetIfIdle: registry.follows.forgetIfIdle,
+              forgetIfSilent: registry.follows.forgetIfSilent,
               sendOwed: (row: PeerRow) => this.#sendOwed(registry, row, () => ended.resolve()),
               clock: this.clock,
               random: this.random,
