@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { JsonValue } from "../base/json.ts";
 import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
+import { isPublicAddress } from "../base/public-address.ts";
 import { createKeyedRate } from "../base/rate.ts";
 import { comparePositions, parseCursor } from "../db/journal.ts";
 import type { Actor, Follows } from "./follows.ts";
@@ -60,13 +61,11 @@ export function createInbox(deps: InboxDeps) {
     const count = incoming.kind === "reports" ? incoming.reports.length : 1;
     const isKnown = peer !== null && (peer.follower === "accepted" || peer.following !== "none");
     const host = new URL(incoming.actor).host;
+    // An address that is not public is that of a proxy, behind which are all.
+    const ofAddress = address !== null && isPublicAddress(address) && !isKnown ? hostRate.take(address, now) : 0;
     const waitMs = isKnown
       ? peerRate.take(peer.id, now, count)
-      : Math.max(
-          hostRate.take(host, now),
-          address === null ? 0 : hostRate.take(address, now),
-          strangersRate.take("", now),
-        );
+      : Math.max(hostRate.take(host, now), ofAddress, strangersRate.take("", now));
     if (waitMs === 0) return;
     throw new Problem("too-many-requests", `${host} sends more than is taken at once; send it later.`, {
       retryAfterSeconds: Math.ceil(waitMs / 1000),
