@@ -1,7 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { serve, type ServerType } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import packageJson from "../package.json" with { type: "json" };
 import { type Admission, createAdmission } from "./admission/admission.ts";
 import { startAssessor } from "./admission/assessor.ts";
@@ -22,6 +21,7 @@ import { createApp } from "./http/app.ts";
 import { answerBrokenRequests } from "./http/broken-requests.ts";
 import { createEventStreams, type EventSettings } from "./http/events/event-streams.ts";
 import { createJsonPathSearch } from "./http/jsonpath/jsonpath-search.ts";
+import { createMetrics } from "./http/metrics.ts";
 import { disabledFederation } from "./http/no-federation.ts";
 import { createApiTokens } from "./identity/api-tokens.ts";
 import { loadRegistryKey, registryDidDocument, registrySigningKey } from "./identity/registry-identity.ts";
@@ -81,7 +81,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   stack.defer(() => egress.close());
   const resolver = createDidResolver({ egress, clock, allowPrivateAddresses });
 
-  const metrics = createMetrics();
+  const metrics = createMetrics(packageJson.version);
   const engine = createPostgresSearch({ db: db.orm });
   const indexer = startIndexer({ db, engine, clock });
   stack.defer(() => indexer.stop());
@@ -130,6 +130,7 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const federation = await openFederation(config, { db, epoch, resolver, admission, clock });
   if (federation !== null) stack.defer(() => federation.stop());
   wakeFederation = () => federation?.wake();
+  if (federation !== null) metrics.watchPeers(() => federation.peers.list());
 
   const lan = createLan({
     options: lanOptions(config),
@@ -224,44 +225,6 @@ function databaseOptions({ databaseUrl, dataDir }: Config): DatabaseOptions {
 function lanOptions({ host, lan, lanProxy, lanInterfaces, lanTtlSeconds }: Config): LanOptions {
   const isLoopback = isLoopbackHost(host);
   return { enabled: lan, host, isLoopback, proxy: lanProxy, interfaces: lanInterfaces, ttlSeconds: lanTtlSeconds };
-}
-
-function createMetrics() {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const admissions = new Histogram({
-    name: "thingstead_admission_seconds",
-    help: "Time that an admission took, by door, intent and outcome.",
-    labelNames: ["door", "intent", "outcome"],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 10],
-    registers: [registry],
-  });
-  new Gauge({
-    name: "thingstead_info",
-    help: "Constant 1; the labels say what runs.",
-    labelNames: ["version", "node"],
-    registers: [registry],
-  }).set({ version: "0.1.0", node: process.version }, 1);
-  return {
-    registry,
-    watchEventStreams(count: () => number) {
-      registry.registerMetric(
-        new Gauge({
-          name: "thingstead_event_streams",
-          help: "Event streams that are open.",
-          registers: [],
-          collect() {
-            this.set(count());
-          },
-        }),
-      );
-    },
-    countAdmission(record: { door: string; intent: string; outcome: string; milliseconds: Record<string, number> }) {
-      const { door, intent, outcome, milliseconds } = record;
-      const total = Object.values(milliseconds).reduce((sum, one) => sum + one, 0);
-      admissions.observe({ door, intent, outcome }, total / 1000);
-    },
-  };
 }
 
 async function listen(

@@ -31,7 +31,7 @@ import { createFollows } from "./follows.ts";
 import { createInbox } from "./inbox.ts";
 import { searchPeers } from "./live-search.ts";
 import { createPeerDirectory } from "./peer-directory.ts";
-import { reportOf } from "./peer-report.ts";
+import { reportsOf } from "./peer-report.ts";
 import { createPeerStore, type PeerRow } from "./peer-store.ts";
 import { type Change, type Shelf, type View, WireError } from "./ports.ts";
 import { createReceiver } from "./receiver.ts";
@@ -162,7 +162,12 @@ export async function startFederation(deps: FederationDeps) {
 
   const readDigests = createDigestCache(shelf, clock);
   const isStale = (origin: string) => directory.isStale(origin);
-  const report = (peer: PeerRow) => reportOf(peer, { listings, lists, peers, isStale, epoch });
+  const reports = (rows: readonly PeerRow[]) => reportsOf(rows, { listings, lists, peers, shelf, isStale });
+  const report = async (peer: PeerRow) => {
+    const [one] = await reports([peer]);
+    if (one === undefined) throw new Error("a peer without a report");
+    return one;
+  };
 
   /** The place that one of our cursors names. Throws `invalid-parameter` for any other text, and for one of another epoch. */
   function placeOf(cursor: string | null, field: string): JournalPosition {
@@ -268,7 +273,7 @@ export async function startFederation(deps: FederationDeps) {
     isStale,
 
     peers: {
-      list: async () => Promise.all((await peers.list()).map(report)),
+      list: async () => reports(await peers.list()),
       async follow(target: string, filter: FollowFilter | null) {
         const actor = await actors.lookup(target);
         if (actor.id === urls.actor) {

@@ -135,6 +135,15 @@ export function createPeerStore(db: Queryable) {
       return counted?.count ?? 0;
     },
 
+    /** How many documents of each peer wait; of one without any, nothing. */
+    async countHeldByPeer(): Promise<Map<string, number>> {
+      const rows = await db
+        .select({ peer: heldDocuments.peer, count: count() })
+        .from(heldDocuments)
+        .groupBy(heldDocuments.peer);
+      return new Map(rows.map((row) => [row.peer, row.count]));
+    },
+
     /** Documents whose next attempt is due, at most `limit`. */
     async heldDue(now: Date, limit: number): Promise<HeldDocument[]> {
       return db

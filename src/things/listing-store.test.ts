@@ -110,7 +110,8 @@ describe("the digests", () => {
             key: one,
             digest: hash(one) as Digest,
             refused: one < "8" ? null : "loop",
-            path: one < "b" ? ["https://peer.example"] : ["https://a.example", "https://ü.example", "https://peer.example"],
+            path:
+              one < "b" ? ["https://peer.example"] : ["https://a.example", "https://ü.example", "https://peer.example"],
           }),
         );
         await store.put(peer, listed, now);

@@ -60,6 +60,15 @@ export function createListingStore(db: Queryable) {
       });
     },
 
+    /** How many entries each peer lists, and how many of them were refused; of a peer that lists nothing, nothing. */
+    async countByPeer(): Promise<Map<string, { entries: number; refused: number }>> {
+      const rows = await db
+        .select({ peer: listings.peer, entries: count(), refused: count(listings.refused) })
+        .from(listings)
+        .groupBy(listings.peer);
+      return new Map(rows.map(({ peer, ...counts }) => [peer, counts]));
+    },
+
     /** How many entries a peer lists, and how many of them were refused. */
     async count(peer: string): Promise<{ entries: number; refused: number }> {
       const [counted] = await db

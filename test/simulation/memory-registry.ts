@@ -300,6 +300,7 @@ export function createMemoryRegistry(options: {
       const all = [...listingsOf(peer).values()];
       return { entries: all.length, refused: all.filter(({ refused }) => refused !== null).length };
     },
+    countByPeer: async () => new Map(),
     async digests(peer, prefix) {
       const listed = [...listingsOf(peer).values()].map(({ key, digest, path }) => {
         return { key, digest: listedAs(digest, path) };
@@ -471,6 +472,7 @@ function createMemoryPeers(state: () => State): PeerStore {
       state().held.set(`${document.peer} ${document.objectId}`, document);
     },
     countHeld: async (peer) => [...state().held.values()].filter((row) => row.peer === peer).length,
+    countHeldByPeer: async () => new Map(),
     heldDue: async (now, limit) => [...state().held.values()].filter((row) => row.nextAttempt <= now).slice(0, limit),
     async release(peer, objectIds) {
       for (const objectId of objectIds) state().held.delete(`${peer} ${objectId}`);
