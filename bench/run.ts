@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import postgres from "postgres";
 import { seededRandom } from "../test/support/random.ts";
 import { createSigner, syntheticTd } from "./corpus.ts";
+import { type BenchDatabase, createDatabase } from "./database.ts";
 import { type Figures, type Load, measureHttp } from "./load.ts";
 import { measureVerification } from "./verification.ts";
 
@@ -215,7 +215,7 @@ function syntheticIds(index: number): string {
 
 async function withServer(kind: string, run: (bench: Bench) => Promise<void>): Promise<void> {
   const dataDir = await mkdtemp(path.join(tmpdir(), "thingstead-bench-"));
-  const database = kind === "postgres" ? await createDatabase() : null;
+  const database = kind === "postgres" ? await databaseOnServer() : null;
   const { DATABASE_URL: _, ...env } = process.env;
   const child = spawn(process.execPath, [new URL("server.ts", import.meta.url).pathname], {
     env: { ...env, DATA_DIR: dataDir, ...(database === null ? {} : { DATABASE_URL: database.url }) },
@@ -241,17 +241,8 @@ async function firstLine(child: ChildProcess): Promise<{ registry: number; bare:
   throw new Error("the server ended before it was ready");
 }
 
-async function createDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+function databaseOnServer(): Promise<BenchDatabase> {
   const serverUrl = process.env["DATABASE_URL"];
   if (serverUrl === undefined) throw new Error("Set DATABASE_URL to a Postgres server for --databases postgres.");
-  const name = `thingstead_bench_${process.pid}`;
-  const onServer = async (statement: string) => {
-    const client = postgres(serverUrl, { max: 1, onnotice: () => {} });
-    await client.unsafe(statement);
-    await client.end();
-  };
-  await onServer(`create database ${name}`);
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  return { url: url.href, drop: () => onServer(`drop database ${name} with (force)`) };
+  return createDatabase(serverUrl, `thingstead_bench_${process.pid}`);
 }

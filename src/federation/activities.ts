@@ -56,7 +56,6 @@ export function createActivities({ publicUrl, randomId }: { publicUrl: string; r
     }
     const url = `${publicUrl}/things/${encodeURIComponent(change.thingId)}?controller=${encodeURIComponent(change.controller)}`;
     const td = JSON.parse(change.document) as JsonValue;
-    const { name, content } = entryText(isJsonObject(td) ? td : {}, change.thingId, url);
     return {
       id,
       type: "Note",
@@ -65,9 +64,9 @@ export function createActivities({ publicUrl, randomId }: { publicUrl: string; r
       cc: [urls.followers],
       published: change.created.toISOString(),
       updated: change.modified.toISOString(),
-      name,
+      // No name: a Note that has one is a vote in a poll for some servers, and not shown.
       url,
-      content,
+      content: entryText(isJsonObject(td) ? td : {}, change.thingId, url),
       tag: entryTags(isJsonObject(td) ? td : {}),
       source: { content: change.document, mediaType: "application/td+json" },
     };

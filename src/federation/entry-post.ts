@@ -15,8 +15,8 @@ const nameCharactersMax = 80;
 const tagsMax = 8;
 const tagCharactersMax = 50;
 
-/** The title of the description `td` in plain text, and the post as HTML. `url`: of the entry's page. */
-export function entryText(td: JsonObject, thingId: ThingId, url: string): { name: string; content: string } {
+/** The post as HTML, which begins with the title of the description `td`. `url`: of the entry's page. */
+export function entryText(td: JsonObject, thingId: ThingId, url: string): string {
   const { titles, descriptions, affordances } = factsOf(td);
   const name =
     firstText(titles, limits.snippetTitleCharactersMax) ?? snippetOf(thingId, limits.snippetTitleCharactersMax);
@@ -32,7 +32,7 @@ export function entryText(td: JsonObject, thingId: ThingId, url: string): { name
     ...(capabilities.length === 0 ? [] : [`Capabilities: ${capabilities.map(bdi).join(", ")}`]),
     `<a href="${escaped(url)}">${escaped(snippetOf(url, limits.snippetTitleCharactersMax))}</a>`,
   ];
-  return { name, content: paragraphs.map((paragraph) => `<p>${paragraph}</p>`).join("") };
+  return paragraphs.map((paragraph) => `<p>${paragraph}</p>`).join("");
 }
 
 /** Hashtags of the types, tags and capabilities of a description; few. */

@@ -6,6 +6,7 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import type { Activities, Span, WrittenActivity } from "./activities.ts";
 import { type ListQuery, listAddress } from "./collections.ts";
+import { createKeptSessions } from "./kept-sessions.ts";
 import type { PeerRow } from "./peer-store.ts";
 import { type Verdict, type Wire, WireError } from "./ports.ts";
 import { readDigests, readEntriesPage } from "./read-list.ts";
@@ -42,12 +43,13 @@ const draft: SignatureSpec = "draft-cavage-http-signatures-12";
  */
 export function createWire({ egress, signer, activities, publicUrl, clock }: WireDeps): ActivityWire {
   const taken = new LRUCache<string, SignatureSpec>({ max: originsMax });
+  const sessions = createKeptSessions(egress);
 
   /** Signs a request and sends it. Throws WireError where there is no answer. */
   async function request(
     outgoing: OutgoingRequest,
     spec: SignatureSpec,
-    options: { session?: EgressSession; bytesMax?: number },
+    options: { session: EgressSession; bytesMax?: number },
   ): Promise<EgressResponse> {
     const headers = await signer.sign(outgoing, spec);
     try {
@@ -62,16 +64,15 @@ export function createWire({ egress, signer, activities, publicUrl, clock }: Wir
   }
 
   /** Posts to the inbox of a peer: the answer, if the peer takes what it was sent. */
-  async function post(peer: PeerRow, body: Uint8Array, session?: EgressSession): Promise<EgressResponse> {
+  async function post(peer: PeerRow, body: Uint8Array, session: EgressSession): Promise<EgressResponse> {
     const headers = { accept: "application/json", "content-type": "application/activity+json" };
     const outgoing = { method: "POST" as const, url: peer.inbox, headers, body };
-    const options = session === undefined ? {} : { session };
     const { origin } = new URL(peer.inbox);
     const spec = taken.get(origin) ?? (isRegistry(peer) ? "rfc9421" : draft);
-    let answer = await request(outgoing, spec, options);
+    let answer = await request(outgoing, spec, { session });
     if (answer.status === 401 && !isRegistry(peer)) {
       const other = spec === draft ? "rfc9421" : draft;
-      answer = await request(outgoing, other, options);
+      answer = await request(outgoing, other, { session });
       if (answer.status !== 401) taken.set(origin, other);
     }
     const failure = failureOf(answer, clock.now());
@@ -134,7 +135,9 @@ export function createWire({ egress, signer, activities, publicUrl, clock }: Wir
     if (peer.entriesUrl === null) throw new WireError("refused", `${peer.origin} is no registry that lists entries.`);
     const headers = { accept: "application/activity+json, application/json" };
     const url = addressOf(peer.entriesUrl);
-    const answer = await request({ method: "GET", url, headers, body: null }, "rfc9421", { bytesMax });
+    const answer = await sessions.use(peer.origin, (session) =>
+      request({ method: "GET", url, headers, body: null }, "rfc9421", { session, bytesMax }),
+    );
     const failure = failureOf(answer, clock.now());
     if (failure !== null) throw failure;
     if (new URL(answer.url).origin !== new URL(url).origin) {
@@ -151,19 +154,19 @@ export function createWire({ egress, signer, activities, publicUrl, clock }: Wir
   return {
     async deliver(peer, changes, span) {
       const written = changes.map((change) => activities.activityOf(change));
-      await using session = egress.session();
-      // The session must outlast the requests.
-      if (!isRegistry(peer)) return await postSingles(peer, written, session);
-      const verdicts: Verdict[] = [];
-      const batches = batchesOf(written, Math.min(peer.batchMax, limits.inboxActivitiesMax));
-      for (const batch of batches) {
-        verdicts.push(...(await postBatch(peer, batch, batch === batches.at(-1) ? span : null, session)));
-      }
-      return verdicts;
+      return sessions.use(peer.origin, async (session) => {
+        if (!isRegistry(peer)) return postSingles(peer, written, session);
+        const verdicts: Verdict[] = [];
+        const batches = batchesOf(written, Math.min(peer.batchMax, limits.inboxActivitiesMax));
+        for (const batch of batches) {
+          verdicts.push(...(await postBatch(peer, batch, batch === batches.at(-1) ? span : null, session)));
+        }
+        return verdicts;
+      });
     },
 
     async send(peer, activity) {
-      await post(peer, Buffer.from(JSON.stringify(activity)));
+      await sessions.use(peer.origin, (session) => post(peer, Buffer.from(JSON.stringify(activity)), session));
     },
 
     async readEntries(peer, query) {

@@ -1,0 +1,22 @@
+import postgres from "postgres";
+
+/** A database of a benchmark's own. */
+export interface BenchDatabase {
+  url: string;
+  drop(): Promise<void>;
+}
+
+/** Makes a database named `name` on the server of `serverUrl`, in the place of one that was left behind. */
+export async function createDatabase(serverUrl: string, name: string): Promise<BenchDatabase> {
+  const onServer = async (statement: string) => {
+    const client = postgres(serverUrl, { max: 1, onnotice: () => {} });
+    await client.unsafe(statement);
+    await client.end();
+  };
+  const drop = () => onServer(`drop database if exists ${name} with (force)`);
+  await drop();
+  await onServer(`create database ${name}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop };
+}
