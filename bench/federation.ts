@@ -19,7 +19,7 @@ import type { Notice, Order, SinkReport } from "./sinks.ts";
 const { values: options } = parseArgs({
   options: {
     entries: { type: "string", default: "10000" },
-    pushed: { type: "string", default: "2000" },
+    pushed: { type: "string", default: "1000" },
     peers: { type: "string", default: "10" },
     seconds: { type: "string", default: "15" },
     rounds: { type: "string", default: "2" },
@@ -77,7 +77,7 @@ async function benchBackfill(): Promise<void> {
   });
 }
 
-/** Followers hold back their answers while entries are registered, then all are sent to all of them. */
+/** Followers are blocked while entries are registered, then all of these are sent to all of them. */
 async function benchPush(): Promise<void> {
   const rates: Record<string, Rate> = { "RSA-2048 signatures, one thread": signatureRate() };
   for (const isRegistry of [false, true]) {
@@ -95,13 +95,15 @@ async function pushRate(count: number, isRegistry: boolean): Promise<Rate> {
     withSinks(async (tell) => {
       if (registry === undefined) throw new Error("a registry was started");
       await tell({ order: "follow", registry: registry.url, count, isRegistry });
-      await tell({ order: "hold" });
+      const peers = await peersOf(registry);
+      for (const { id } of peers) await post(registry, `/peers/${id}/block`, {});
       await register(registry, documentsFrom(0, pushed));
-      await tell({ order: "report" });
+      // What follows from them by itself, such as the index.
+      await sleep(2_000);
       const start = performance.timeOrigin + performance.now();
       const got = Array.from({ length: count }, () => new Map<string, number>());
       const sending = await measured([registry], async () => {
-        await tell({ order: "answer" });
+        await Promise.all(peers.map(({ id }) => post(registry, `/peers/${id}/unblock`, {})));
         await until(async () => (await peersOf(registry)).every(({ follower }) => follower.lag === 0));
       });
       const { arrivals } = await tell({ order: "report" });
@@ -202,6 +204,7 @@ async function register({ url }: ServerProcess, documents: readonly Document[]):
 }
 
 interface Peer {
+  id: string;
   follower: { lag: number | null };
   following: { pulledAt: string | null; entries: number };
 }

@@ -16,8 +16,6 @@ import { systemClock } from "../src/base/clock.ts";
 export type Order =
   /** Makes as many followers of the registry at `registry`; `isRegistry`: such as take several activities in one request. */
   | { order: "follow"; registry: string; count: number; isRegistry: boolean }
-  /** Holds all answers back, or gives them from now on. */
-  | { order: "hold" | "answer" }
   /** All but the last one: refuse connections, or accept them and never answer. */
   | { order: "refuse" | "silence" }
   /** Asks for what has arrived since the last time. */
@@ -42,7 +40,6 @@ interface Sink {
 
 const sinks: Sink[] = [];
 let requests = 0;
-let held: { opened: Promise<void>; open(): void } | null = null;
 
 /** Making keys takes longer than all else here, and one does for all. */
 const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -56,15 +53,6 @@ async function obey(order: Order): Promise<Partial<SinkReport>> {
     case "follow":
       for (let made = 0; made < order.count; made += 1) sinks.push(await follow(order.registry, order.isRegistry));
       await Promise.all(sinks.map(({ isAccepted }) => isAccepted));
-      return {};
-    case "hold": {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      held = { opened: promise, open: resolve };
-      return {};
-    }
-    case "answer":
-      held?.open();
-      held = null;
       return {};
     case "refuse":
       for (const { server } of sinks.slice(0, -1)) {
@@ -99,7 +87,6 @@ async function follow(registry: string, isRegistry: boolean): Promise<Sink> {
     const at = performance.timeOrigin + performance.now();
     const activity = JSON.parse(Buffer.concat(chunks).toString()) as JsonObject;
     if (activity["type"] === "Accept") accepted.resolve();
-    else await held?.opened;
     const items = activity["type"] === "OrderedCollection" ? (activity["orderedItems"] as JsonObject[]) : null;
     for (const { object } of items ?? [activity]) {
       const [, key] = /\/entries\/([0-9a-f]{64})$/.exec(String((object as JsonObject)["id"])) ?? [];

@@ -18,8 +18,8 @@ export interface InboxDeps {
   directory: PeerDirectory;
   follows: Follows;
   receiver: Pick<Receiver, "take">;
-  /** The id of the actor who signed the request. Throws `invalid-signature`, or `peer-unavailable`. */
-  verifySignature(request: SignedRequest): Promise<{ actor: string }>;
+  /** Checks that `actor` signed the request. Throws `invalid-signature`, or `peer-unavailable`. */
+  verifySignature(request: SignedRequest, expected: { actor: string }): Promise<unknown>;
   /** Asks an actor's own server who it is. Throws `invalid-parameter` or `peer-unavailable`. */
   lookup(actorId: string): Promise<Actor>;
   /** Of this registry. */
@@ -55,21 +55,25 @@ export function createInbox(deps: InboxDeps) {
     keysMax: limits.peersMax,
   });
 
-  /** Throws `too-many-requests` for who sends too much, before any work is done for it. */
-  function requireRate(incoming: Incoming, peer: PeerRow | null, address: string | null): void {
-    const now = clock.now().getTime();
-    const count = incoming.kind === "reports" ? incoming.reports.length : 1;
-    const isKnown = peer !== null && (peer.follower === "accepted" || peer.following !== "none");
-    const host = new URL(incoming.actor).host;
-    // An address that is not public is that of a proxy, behind which are all.
-    const ofAddress = address !== null && isPublicAddress(address) && !isKnown ? hostRate.take(address, now) : 0;
-    const waitMs = isKnown
-      ? peerRate.take(peer.id, now, count)
-      : Math.max(hostRate.take(host, now), ofAddress, strangersRate.take("", now));
+  function requireWait(waitMs: number, actor: string): void {
     if (waitMs === 0) return;
-    throw new Problem("too-many-requests", `${host} sends more than is taken at once; send it later.`, {
+    throw new Problem("too-many-requests", `${new URL(actor).host} sends more than is taken at once; send it later.`, {
       retryAfterSeconds: Math.ceil(waitMs / 1000),
     });
+  }
+
+  /** Throws `too-many-requests` for strangers who send too much, before any work is done for them. */
+  function requireStrangersRate({ actor }: Incoming, address: string | null): void {
+    const now = clock.now().getTime();
+    // An address that is not public is that of a proxy, behind which are all.
+    const ofAddress = address !== null && isPublicAddress(address) ? hostRate.take(address, now) : 0;
+    requireWait(Math.max(hostRate.take(new URL(actor).host, now), ofAddress, strangersRate.take("", now)), actor);
+  }
+
+  /** The same for a peer, once it is known that it is the peer who sends: nobody else uses up what it may send. */
+  function requirePeerRate(incoming: Incoming, { id }: PeerRow): void {
+    const count = incoming.kind === "reports" ? incoming.reports.length : 1;
+    requireWait(peerRate.take(id, clock.now().getTime(), count), incoming.actor);
   }
 
   async function takeReports(incoming: Reports, peer: PeerRow | null): Promise<JsonValue | null> {
@@ -108,18 +112,15 @@ export function createInbox(deps: InboxDeps) {
       const peer = await directory.findByActor(incoming.actor);
       if (origin === new URL(deps.actorId).origin) throw new Problem("peer-refused", "This is the sender's own inbox.");
       if (await directory.isBlocked(origin)) throw new Problem("peer-refused", "The sender is blocked here.");
-      requireRate(incoming, peer, request.address);
+      const isKnown = peer !== null && (peer.follower === "accepted" || peer.following !== "none");
+      if (!isKnown) requireStrangersRate(incoming, request.address);
       // Likes, boosts, replies and whatever comes: nothing here is about them.
       if (incoming.kind === "unknown") return null;
       if (incoming.kind === "reports" && peer === null) return takeReports(incoming, null);
 
-      const { actor } = await deps.verifySignature(request);
-      if (actor !== incoming.actor) {
-        throw new Problem(
-          "invalid-signature",
-          `The request is signed by ${actor}, the activity is by ${incoming.actor}.`,
-        );
-      }
+      const { actor } = incoming;
+      await deps.verifySignature(request, { actor });
+      if (isKnown) requirePeerRate(incoming, peer);
       if (peer !== null) {
         await peers.heard(peer.id, clock.now());
         // A peer that speaks is there again.

@@ -1,5 +1,5 @@
 import { eq, sql } from "drizzle-orm";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { JsonObject } from "../../src/base/json.ts";
 import { entries, listings, versions } from "../../src/db/schema/index.ts";
 import { type SignedTd, signedTd, signedTombstone, tdOf } from "../support/descriptions.ts";
@@ -15,6 +15,9 @@ import {
 } from "../support/federated.ts";
 import { problemOf, thingPath } from "../support/service.ts";
 import { keyOf, startUntrustedRegistry, type UntrustedRegistry } from "./untrusted-registry.ts";
+
+// Several registries share the machine: each step waits for what it needs, and no longer.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let clock: ShiftedClock;
 let origin: FederatedRegistry;

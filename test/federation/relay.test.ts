@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { JsonObject } from "../../src/base/json.ts";
+import { limits } from "../../src/base/limits.ts";
 import { newKey, type SignedTd, signedTd, signedTombstone } from "../support/descriptions.ts";
 import {
   type FederatedRegistry,
@@ -14,6 +15,9 @@ import {
 } from "../support/federated.ts";
 import { thingPath } from "../support/service.ts";
 import { keyOf, startUntrustedRegistry, type UntrustedRegistry } from "./untrusted-registry.ts";
+
+// Several registries share the machine: each step waits for what it needs, and no longer.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let clock: ShiftedClock;
 const signed = (members: JsonObject = {}, key = newKey()) => {
@@ -262,6 +266,25 @@ describe("a registry in the middle that cannot be trusted", () => {
     const listed = { ...asOrigin, type: "Create", object: { ...(forged["object"] as JsonObject), id: object.id } };
     expect((await middle.post(follower, listed)).status).toBe(401);
     expect(await follower.entry(document)).toMatchObject({ state: "active", origin: origin.origin });
+  });
+
+  test("is not held up by who speaks in its name, and nothing is fetched for them", async () => {
+    await using stranger = await startUntrustedRegistry(clock);
+    const document = signed();
+    const activity = middle.activityOf(document);
+    expect((await stranger.post(follower, activity)).status).toBe(401);
+    expect(stranger.host.seen).toEqual([]);
+    // As many activities as a peer may send at once, and more.
+    const items = Array.from({ length: limits.inboxActivitiesMax }, () => middle.withdrawalOf(document));
+    const body = JSON.stringify({ type: "OrderedCollection", actor: middle.actor, orderedItems: items });
+    const headers = { "content-type": "application/activity+json" };
+    const statuses = new Set<number>();
+    for (let sent = 0; sent < 1.2 * limits.peerActivitiesMax; sent += limits.inboxActivitiesMax) {
+      const response = await follower.request("/inbox", { method: "POST", headers, body });
+      statuses.add(response.status);
+    }
+    expect([...statuses]).toEqual([401]);
+    expect(await middle.send(follower, [activity])).toEqual([{ outcome: "taken", changed: true }]);
   });
 
   test("brings nothing back to where it came from", async () => {

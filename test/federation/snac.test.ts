@@ -9,7 +9,7 @@ import { signedTd, signedTombstone } from "../support/descriptions.ts";
 import { type FederatedRegistry, startRegistry, waitUntil } from "../support/federated.ts";
 import { freePort } from "../support/process.ts";
 
-/** snac, a small ActivityPub server that knows nothing of registries; Debian has it as snac2 (CONTRIBUTING.md). */
+/** snac, a small ActivityPub server that knows nothing of registries; Debian has it as snac2, and `.ci/run` fetches it. */
 const snac = programIn(process.env["PATH"] ?? "", "snac");
 const skipped = snac === null ? " (skipped: the program snac is not here)" : "";
 

@@ -156,10 +156,11 @@ export async function startRegistry(
 }
 
 /** Polls until `check` returns true; throws with `what` after `msMax`. An error of `check` counts as false. */
-export async function waitUntil(what: string, check: () => Promise<boolean>, msMax = 15_000): Promise<void> {
+export async function waitUntil(what: string, check: () => Promise<boolean>, msMax = 40_000): Promise<void> {
   const deadline = performance.now() + msMax;
   let last: unknown = null;
-  for (;;) {
+  // Asking costs the same processor that is to do the work.
+  for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 1.5, 150)) {
     try {
       if (await check()) return;
       last = null;
@@ -167,7 +168,7 @@ export async function waitUntil(what: string, check: () => Promise<boolean>, msM
       last = error;
     }
     if (performance.now() > deadline) throw new Error(`not after ${msMax} ms: ${what}`, { cause: last });
-    await sleep(20);
+    await sleep(pauseMs);
   }
 }
 
