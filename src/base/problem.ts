@@ -45,6 +45,7 @@ export const problemTypes = {
   "too-many-event-clients": { status: 503, title: "All places for clients of /events are taken" },
   "peer-unavailable": { status: 503, title: "The other server cannot be asked now" },
   "peer-refused": { status: 403, title: "This registry takes nothing from this sender" },
+  "activity-refused": { status: 422, title: "The activity is refused, and would be again" },
   "database-unavailable": { status: 503, title: "The database does not answer" },
 } as const satisfies Record<string, { status: number; title: string }>;
 

@@ -31,6 +31,7 @@ import { createFollows } from "./follows.ts";
 import { createInbox } from "./inbox.ts";
 import { searchPeers } from "./live-search.ts";
 import { createPeerDirectory } from "./peer-directory.ts";
+import { createPageMemory } from "./page-memory.ts";
 import { reportsOf } from "./peer-report.ts";
 import { createPeerStore, type PeerRow } from "./peer-store.ts";
 import { type Change, type Shelf, type View, WireError } from "./ports.ts";
@@ -102,7 +103,10 @@ export async function startFederation(deps: FederationDeps) {
   const shelf: Shelf = {
     epoch,
     end: () => offers.end(),
-    changesAfter: (position, view, limit) => offers.changesAfter(position, view, limit, clock.now()),
+    changesAfter: createPageMemory((position, view, limit) => offers.changesAfter(position, view, limit, clock.now()), {
+      // Without relays nothing came through the one who reads.
+      isForAll: !deps.relay,
+    }),
     offers: (wanted, view) => offers.offers(wanted, view, clock.now()),
     digests: (prefix, view) => offers.digests(prefix, view, clock.now()),
   };

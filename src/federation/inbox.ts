@@ -153,8 +153,10 @@ function asJson(verdict: Verdict): JsonValue {
   return { ...verdict };
 }
 
-/** The refusal of a single activity, as its sender is told. */
+/**
+ * The refusal of a single activity, as its sender is told: with a status of its own, so that no sender takes it for one of
+ * the request, which it would make again.
+ */
 function asProblem({ problem, detail }: Extract<Verdict, { outcome: "refused" }>): Problem {
-  if (problem === "loop" || problem === "quota-exceeded") return new Problem("peer-refused", detail);
-  return new Problem(problem, detail);
+  return new Problem("activity-refused", detail, { extensions: { problem } });
 }

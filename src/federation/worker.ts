@@ -93,6 +93,8 @@ export function startWorker(deps: WorkerDeps): Worker {
   const log = loggerOf("federation");
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
+  /** Those among them of peers that did not answer the last time. */
+  const doubtful = new Set<string>();
   let wakeUp: (() => void) | null = null;
   let news = true;
 
@@ -116,13 +118,21 @@ export function startWorker(deps: WorkerDeps): Worker {
   function start(task: Task, peer: PeerRow): void {
     const name = `${task} ${peer.id}`;
     if (running.has(name) || running.size >= limits.deliveriesMax) return;
+    // However many peers are silent, there is room for those that answer.
+    if (peer.failures > 0 || peer.pullFailures > 0) {
+      if (doubtful.size >= limits.deliveriesMax / 2) return;
+      doubtful.add(name);
+    }
     const done = runTask(task, peer, deps, stopping.signal)
       // What is due by now is not left until the next look; after an error it is.
       .then(wake)
       .catch((error: unknown) => {
         if (!stopping.signal.aborted) log.error("{name} failed: {error}", { name, peer: peer.actor, error });
       })
-      .finally(() => running.delete(name));
+      .finally(() => {
+        running.delete(name);
+        doubtful.delete(name);
+      });
     running.set(name, done);
   }
 

@@ -227,6 +227,7 @@ export function addActivityPubRoutes(app: OpenAPIHono, deps: HttpDeps): void {
           "invalid-parameter",
           "invalid-signature",
           "peer-refused",
+          "activity-refused",
           "not-found",
           "document-too-large",
           "unsupported-media-type",
