@@ -162,6 +162,14 @@ export function createPeerStore(db: Queryable) {
         .where(and(eq(heldDocuments.peer, peer), inArray(heldDocuments.objectId, [...objectIds])));
     },
 
+    /** Makes all that waits for another attempt due. */
+    async retryAll(): Promise<void> {
+      await db
+        .update(peers)
+        .set({ nextDelivery: null, nextPull: null })
+        .where(or(isNotNull(peers.nextDelivery), isNotNull(peers.nextPull)));
+    },
+
     /** Takes or keeps the lease `name` until `until`; false while another node has it. */
     async lease(name: string, holder: string, until: Date, now: Date): Promise<boolean> {
       const taken = await db

@@ -76,7 +76,7 @@ const lookMs = 1_000;
 /** Milliseconds in which more news may come together: each look costs some queries. */
 const gatherMs = 25;
 /** Milliseconds that the lease lasts without being renewed. */
-const leaseMs = 15_000;
+const leaseMs = 5_000;
 /** Documents that are looked at again at once. */
 const heldMax = 100;
 
@@ -154,12 +154,18 @@ export function startWorker(deps: WorkerDeps): Worker {
     }
   }
 
+  let isHolder = false;
   async function work(): Promise<void> {
     while (!stopping.signal.aborted) {
       news = false;
       try {
         const now = clock.now();
-        if (await peers.lease("federation", deps.holder, new Date(now.getTime() + leaseMs), now)) await look();
+        if (await peers.lease("federation", deps.holder, new Date(now.getTime() + leaseMs), now)) {
+          // Peers may have been silent because nobody was here to ask; and what they sent meanwhile is to be read.
+          if (!isHolder) await peers.retryAll();
+          isHolder = true;
+          await look();
+        } else isHolder = false;
       } catch (error) {
         if (!stopping.signal.aborted) log.error("looking for work failed: {error}", { error });
       }

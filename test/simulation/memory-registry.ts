@@ -477,6 +477,7 @@ function createMemoryPeers(state: () => State): PeerStore {
     async release(peer, objectIds) {
       for (const objectId of objectIds) state().held.delete(`${peer} ${objectId}`);
     },
+    async retryAll() {},
     lease: async () => true,
     async endLease() {},
   };
