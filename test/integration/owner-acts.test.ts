@@ -46,6 +46,13 @@ const heartbeat = (options: Options = { body: '{"ttl":3600}' }, by = key, at = r
 const choose = (visibility: string, by = key, at = registry) =>
   send(`${thingPath(document.id)}/visibility`, { body: JSON.stringify({ visibility }) }, by, at);
 const unlist = (by = key, at = registry) => send(thingPath(document.id), { method: "DELETE" }, by, at);
+/** What the log has about a thing. */
+const logged = async (id: string) => {
+  const { entries } = (await (await registry.fetch("/log?limit=1000")).json()) as {
+    entries: { id: string; kind: string }[];
+  };
+  return entries.filter((entry) => entry.id === id).map(({ kind }) => kind);
+};
 /** A new version of the document, signed as a document only. */
 const newVersion = (created = seconds(0)) =>
   signedTd({ key, created, members: { id: document.id, title: "A new version" } });
@@ -188,6 +195,8 @@ describe("visibility by id", () => {
     expect((await registry.put(next)).status).toBe(204);
     expect(await (await registry.fetch(thingPath(document.id))).text()).toBe(next.text);
     expect((await choose("by-id")).status).toBe(200);
+    // Events tell what may be seen when they are told, and another database of the server may hold them back.
+    await expect.poll(() => logged(document.id), { timeout: 20_000 }).toEqual(["created", "unlisted", "updated"]);
     expect((await choose("public")).status).toBe(200);
 
     const events = await client.received(2);

@@ -186,6 +186,7 @@ test("a row is held back while an older transaction runs, and comes after its ro
   expect(await readJournal(readers.orm, journalStart, 10)).toEqual([]);
   commit();
   await slow;
+  await journalSettled(readers.orm);
   const rows = await readJournal(readers.orm, journalStart, 10);
   expect(rows.map((row) => row.thingId)).toEqual(["slow", "quick"]);
 });
@@ -204,6 +205,7 @@ test("nodes that start at the same time agree on the epoch, on a new database an
     const second = new Set(await Promise.all(databases.map((db) => establishEpoch(db.orm))));
     expect(second.size).toBe(1);
     expect(second).not.toEqual(first);
+    await journalSettled(readers.orm);
     const rows = await readJournal(readers.orm, journalStart, 100);
     expect(rows.map((row) => row.thingId)).toEqual(Array.from({ length: 20 }, (_, row) => `urn:${row}`));
   } finally {
