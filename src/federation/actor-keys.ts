@@ -14,13 +14,18 @@ export interface ActorKeys {
 
 const purposes = { rsa: "activitypub-rsa", ed25519: "activitypub-ed25519" } as const;
 
-/** The actor's keys, made at first start and kept in the database. */
-export async function loadActorKeys(db: Queryable): Promise<ActorKeys> {
-  const rsa = await loadKey(db, purposes.rsa, () => generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey);
-  const ed25519 = await loadKey(db, purposes.ed25519, () => generateKeyPairSync("ed25519").privateKey);
+/** The actor's keys, made at first start and kept in the database; `created`: when that was. */
+export async function loadActorKeys(db: Queryable): Promise<ActorKeys & { created: Date }> {
+  const { key: rsa, created } = await loadKey(
+    db,
+    purposes.rsa,
+    () => generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey,
+  );
+  const { key: ed25519 } = await loadKey(db, purposes.ed25519, () => generateKeyPairSync("ed25519").privateKey);
   const privateKey = createPrivateKey({ key: rsa, format: "jwk" });
   const publicKeyPem = createPublicKey(privateKey).export({ type: "spki", format: "pem" });
   return {
+    created,
     rsa: {
       privateKey: privateKey.toCryptoKey({ name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" }, true, ["sign"]),
       publicKeyPem: String(publicKeyPem),
@@ -34,14 +39,17 @@ async function loadKey(
   db: Queryable,
   purpose: string,
   generate: () => ReturnType<typeof createPrivateKey>,
-): Promise<JsonWebKey> {
-  const read = async () => (await db.select().from(registryKeys).where(eq(registryKeys.purpose, purpose)))[0];
+): Promise<{ key: JsonWebKey; created: Date }> {
+  const read = async () => {
+    const [row] = await db.select().from(registryKeys).where(eq(registryKeys.purpose, purpose));
+    return row === undefined ? undefined : { key: row.key as JsonWebKey, created: row.created };
+  };
   const known = await read();
-  if (known !== undefined) return known.key as JsonWebKey;
+  if (known !== undefined) return known;
   // Of nodes that start at the same time, the first one's key is everybody's.
   const key = generate().export({ format: "jwk" });
   await db.insert(registryKeys).values({ purpose, key }).onConflictDoNothing();
   const made = await read();
   if (made === undefined) throw new Error(`the key ${purpose} was not written`);
-  return made.key as JsonWebKey;
+  return made;
 }

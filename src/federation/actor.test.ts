@@ -19,6 +19,7 @@ test("the actor's keys are made once, also by nodes that start together, and kep
   for (const keys of [other, again]) {
     expect(keys?.rsa.publicKeyPem).toBe(one.rsa.publicKeyPem);
     expect(keys?.ed25519).toEqual(one.ed25519);
+    expect(keys?.created).toEqual(one.created);
   }
   const rows = await db.orm.select().from(registryKeys);
   expect(rows.map(({ purpose, key }) => [purpose, (key as { kty: string }).kty]).sort()).toEqual([

@@ -65,7 +65,7 @@ export interface ActorOptions {
   keys: ActorKeys;
   /** Whether the operator decides who may follow. */
   approvesFollowers: boolean;
-  /** When the registry was made. */
+  /** When the actor was made. */
   published: Date;
 }
 

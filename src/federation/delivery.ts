@@ -58,7 +58,7 @@ export async function deliver(peer: PeerRow, deps: DeliveryDeps, signal: AbortSi
 }
 
 /** What a follower is told of. */
-export function viewOfFollower({ followerFilter, origin }: PeerRow): View {
+function viewOfFollower({ followerFilter, origin }: PeerRow): View {
   return { filter: followerFilter, to: origin };
 }
 

@@ -88,7 +88,6 @@ export async function startFederation(deps: FederationDeps) {
   const { db, epoch, publicUrl, egress, admission, clock, random } = deps;
   const urls = actorUrlsOf(publicUrl);
   const keys = await loadActorKeys(db);
-  const started = clock.now();
   const signer = createSigner({ privateKey: keys.rsa.privateKey, keyId: urls.rsaKey, clock });
   // What strangers' requests lead to is asked for within a budget; who was chosen as a peer is asked as often as needed.
   const documents = createRemoteDocuments({ egress: withHostBudget(egress, createHostBudget(clock)), signer });
@@ -215,7 +214,8 @@ export async function startFederation(deps: FederationDeps) {
 
   return {
     enabled: true as const,
-    actor: () => actorDocument({ publicUrl, keys, approvesFollowers: deps.policy === "allowlist", published: started }),
+    actor: () =>
+      actorDocument({ publicUrl, keys, approvesFollowers: deps.policy === "allowlist", published: keys.created }),
     webFinger: (resource: string) => webFingerDocument(publicUrl, resource),
     nodeInfo: async () => nodeInfoDocument({ version: deps.version, entries: await lists.countOwn() }),
     receive: (request: SignedRequest & { address: string | null }) => inbox.receive(request),

@@ -108,6 +108,7 @@ const digestSummary = z.object({ prefix: z.string(), count: z.int(), digest: z.s
 const digestsSchema = digestSummary
   .extend({
     epoch: z.string().openapi({ description: "Names the state of the database: another one after it was restored." }),
+    cursor: z.string().openapi({ description: "The place of the list's last change, from which reading goes on." }),
     entries: z.array(z.object({ key: z.string(), digest: z.string() })).nullable(),
     children: z.array(digestSummary).nullable(),
   })
