@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { JournalPosition } from "../db/journal.ts";
 import type { Verification } from "../identity/proof.ts";
 import type { CurrentEntry } from "../things/entry-store.ts";
+import type { Listing } from "../things/listing-store.ts";
 import type { Repair } from "../things/repair.ts";
 
 /** The way by which something came in. */
@@ -46,6 +47,13 @@ export interface Submission {
   precondition?: Precondition;
   /** The registry that sent the document; null when its publisher did. */
   origin: string | null;
+  /** How the peer that sent the document lists it: noted in one with what is stored, so that its way is never unknown. */
+  listing?: PeerListing;
+}
+
+/** A listing by the peer whose row of `peers` has the id `peer`. */
+export interface PeerListing extends Pick<Listing, "objectId" | "path"> {
+  peer: string;
 }
 
 /** Stage 1: strict JSON within the limits. */

@@ -1,5 +1,6 @@
 import type { EntryKey, ThingId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
+import type { Queryable } from "../db/client.ts";
 import type { JournalPosition } from "../db/journal.ts";
 import type { EntryRow } from "../things/entry-store.ts";
 import { createEntryWriter } from "../things/entry-writer.ts";
@@ -7,7 +8,7 @@ import { mapBounded } from "./bounded.ts";
 import type { Place } from "./contested-write.ts";
 import { decide } from "./decide.ts";
 import type { Permitted, Receipt } from "./stages.ts";
-import { receipt, store, type Written, writtenFor } from "./store.ts";
+import { noteListings, receipt, store, type Written, writtenFor } from "./store.ts";
 
 /** Things whose documents are stored at once, where each needs statements of its own. */
 const storesAtOnceMax = 8;
@@ -39,7 +40,7 @@ export async function storeAll(
     const written = creationOf(first, known.get(thingId) ?? [], now);
     if (written !== null) creations.set(thingId, { permitted: first, written });
   }
-  const positions = await putAll([...creations.values()], place);
+  const positions = await putAll([...creations.values()], place, now);
 
   const results = new Map<Permitted, Receipt | Problem>();
   await mapBounded([...ofThings], storesAtOnceMax, async ([thingId, documents]) => {
@@ -94,7 +95,25 @@ function creationOf(permitted: Permitted, rows: readonly EntryRow[], now: Date):
   }
 }
 
-async function putAll(creations: readonly Creation[], { db }: Place): Promise<Map<EntryKey, JournalPosition>> {
+async function putAll(
+  creations: readonly Creation[],
+  { db }: Place,
+  now: Date,
+): Promise<Map<EntryKey, JournalPosition>> {
   if (creations.length === 0) return new Map();
-  return createEntryWriter(db).putNew(creations.map(({ written }) => written));
+  const put = (on: Queryable) => createEntryWriter(on).putNew(creations.map(({ written }) => written));
+  const listed = creations.flatMap(({ permitted, written: { entry } }) => {
+    const { listing } = permitted.attested.candidate.submission;
+    return listing === undefined ? [] : [{ entry, listing }];
+  });
+  if (listed.length === 0) return put(db);
+  return db.transaction(async (tx) => {
+    const positions = await put(tx);
+    await noteListings(
+      listed.filter(({ entry }) => positions.has(entry.key)),
+      tx,
+      now,
+    );
+    return positions;
+  });
 }

@@ -4,10 +4,11 @@ import { Problem } from "../base/problem.ts";
 import type { Queryable } from "../db/client.ts";
 import { appendToJournal, type JournalPosition } from "../db/journal.ts";
 import type { CurrentEntry, EntryRow } from "../things/entry-store.ts";
+import { createListingStore } from "../things/listing-store.ts";
 import { createEntryWriter, type EntryWriter, type NewEntry, type NewVersion } from "../things/entry-writer.ts";
 import { changeEntry, journalRow, type Place, transactionUnlessLost, untilUncontested } from "./contested-write.ts";
 import { type Decision, decide } from "./decide.ts";
-import type { Outcome, Permitted, Receipt } from "./stages.ts";
+import type { Outcome, PeerListing, Permitted, Receipt } from "./stages.ts";
 
 /**
  * Writes a permitted document: reads all rows of its thing id, decides, and writes under the condition that they are
@@ -78,6 +79,7 @@ async function write(
   db: Queryable,
 ): Promise<JournalPosition | null> {
   const { candidate } = permitted.attested;
+  const { listing } = candidate.submission;
   const known = decision.action === "update" ? decision.entry : null;
   const superseded = decision.action === "create" ? decision.supersedes : null;
   const isFull = entry.versionCount > limits.versionsPerEntryMax;
@@ -88,7 +90,7 @@ async function write(
       change,
       known,
     );
-  if (superseded === null && candidate.alias === null && !isFull) return put(db);
+  if (superseded === null && candidate.alias === null && !isFull && listing === undefined) return put(db);
 
   return transactionUnlessLost(db, async (tx, lost) => {
     const writer = createEntryWriter(tx);
@@ -100,8 +102,28 @@ async function write(
     if (position === null) throw lost;
     if (candidate.alias !== null) await claimAlias(writer, candidate.alias, entry);
     if (isFull) await writer.pruneVersions(entry.key, limits.versionsPerEntryMax);
+    if (listing !== undefined) await noteListings([{ entry, listing }], tx, entry.modified);
     return position;
   });
+}
+
+/** Notes how peers list the current versions of entries. */
+export async function noteListings(
+  listed: readonly { entry: CurrentEntry; listing: PeerListing }[],
+  tx: Queryable,
+  now: Date,
+): Promise<void> {
+  const store = createListingStore(tx);
+  for (const [peer, ofPeer] of Map.groupBy(listed, ({ listing }) => listing.peer)) {
+    const rows = ofPeer.map(({ entry: { key, digest }, listing: { objectId, path } }) => ({
+      key,
+      digest,
+      objectId,
+      path,
+      refused: null,
+    }));
+    await store.put(peer, rows, now);
+  }
 }
 
 function newEntry(

@@ -103,6 +103,7 @@ export function createReceiver(deps: ReceiverDeps): Receiver {
         bytes: Buffer.from(report.document),
         target: [claim.thingId],
         origin: peer.origin,
+        listing: { peer: peer.id, objectId: report.objectId, path: report.path },
       })),
     );
 

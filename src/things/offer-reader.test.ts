@@ -8,6 +8,7 @@ import {
   ownOrigin,
   receive,
   submissionOf,
+  type TestPeer,
 } from "../../test/support/admission.ts";
 import { type MovableClock, movableClock } from "../../test/support/clock.ts";
 import { createTestDatabase, emptyTables } from "../../test/support/database.ts";
@@ -224,6 +225,26 @@ describe("with relay", () => {
     await admission.withdraw(peer.id, [keyOf(document)]);
     await admission.withdraw(far.id, [keyOf(document)]);
     expect(await told(everybody, relaying)).toEqual([withdrawn(document)]);
+  });
+
+  test("tells of what came in with the way it came, from the instant that it is there", async () => {
+    const [peer, other] = [await addPeer(db, "https://peer.example"), await addPeer(db, "https://other.example")];
+    const arriving = (document: SignedTd, by = peer) => {
+      const { objectId, path } = listingOf(by, document);
+      return { ...submissionOf(document, "inbox", by.origin), listing: { peer: by.id, objectId, path } };
+    };
+    const way = (by: TestPeer) => [{ type: "offer", path: [by.origin, ownOrigin] }];
+    const [alone, together] = [signed(), signed()];
+    await admission.publish(arriving(alone));
+    expect(await read(everybody, relaying)).toMatchObject(way(peer));
+    let place = await relaying.end();
+    await admission.publishAll([arriving(together)]);
+    expect(await read(everybody, relaying, 3, place)).toMatchObject(way(peer));
+
+    // A newer version that another peer brings is told to the one that still lists the older.
+    place = await relaying.end();
+    await admission.publishAll([arriving(next(together), other)]);
+    expect(await read({ filter: null, to: peer.origin }, relaying, 3, place)).toMatchObject(way(other));
   });
 });
 

@@ -172,13 +172,27 @@ export async function waitUntil(what: string, check: () => Promise<boolean>, msM
   }
 }
 
-/** Waits until each of the registries has this very version of an entry, and lists it. */
+/**
+ * Waits until each of the registries has this very version of an entry, and lists it. The error of one that does not says
+ * in what state all of them and their peers are.
+ */
 export async function waitForEntry(registries: readonly FederatedRegistry[], document: SignedTd): Promise<void> {
   for (const registry of registries) {
-    await waitUntil(`${registry.origin} lists ${document.id}`, async () => {
-      const response = await registry.fetch(thingPath(document.id));
-      return (await response.text()) === document.text && response.status === 200;
-    });
+    try {
+      await waitUntil(`${registry.origin} lists ${document.id}`, async () => {
+        const response = await registry.fetch(thingPath(document.id));
+        return (await response.text()) === document.text && response.status === 200;
+      });
+    } catch (error) {
+      const states = await Promise.all(
+        registries.map(async (one) => ({
+          origin: one.origin,
+          entry: await one.entry(document),
+          peers: await one.peers(),
+        })),
+      );
+      throw new Error(`${String(error)}\n${JSON.stringify(states, null, 1)}`, { cause: error });
+    }
   }
 }
 
