@@ -11,6 +11,7 @@ import { type Database, openDatabase } from "../src/db/client.ts";
 import { createPostgresSearch } from "../src/search/postgres.ts";
 import type { SearchDocument, SearchEngine } from "../src/search/port.ts";
 import { factsOf } from "../src/things/facts.ts";
+import { searchFor } from "../test/support/search.ts";
 
 interface LabelledQuery {
   q: string;
@@ -33,7 +34,9 @@ const databaseUrl = process.env.DATABASE_URL;
 const db = await openDatabase(databaseUrl === undefined || databaseUrl === "" ? {} : { databaseUrl });
 try {
   const engine = await indexed(db, tds);
-  const ours = await measure(async (query) => searched(await engine.search(everything(query), new Date())));
+  const ours = await measure(async (query) =>
+    searched(await engine.search(searchFor(query, { limit: limits.searchPageMax }), new Date())),
+  );
   const reference = await measure(plainBm25(tds));
   const rows = kinds.flatMap((kind) => [
     rowOf(`${kind} (${queries.filter((query) => query.kind === kind).length} queries)`, "Thingstead", ours[kind]),
@@ -76,6 +79,7 @@ async function indexed(database: Database, descriptions: (JsonObject & { id: str
     key: entryKeyOf(null, td.id as ThingId),
     sequence: index + 1,
     expires: null,
+    modified: new Date(0),
     controller: null,
     origin: null,
     verified: false,
@@ -87,19 +91,6 @@ async function indexed(database: Database, descriptions: (JsonObject & { id: str
   );
   await search.maintain();
   return search;
-}
-
-function everything(words: string): Parameters<SearchEngine["search"]>[0] {
-  return {
-    words,
-    filters: { capability: [], type: [], protocol: [], media: [], tag: [], vendor: [], lang: [], badge: [] },
-    controller: null,
-    origin: null,
-    verified: null,
-    facets: [],
-    limit: limits.searchPageMax,
-    cursor: null,
-  };
 }
 
 function searched(page: Awaited<ReturnType<SearchEngine["search"]>>): string[] {

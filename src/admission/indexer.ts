@@ -43,6 +43,7 @@ export function searchDocumentOf(
     sequence: entry.sequence,
     // A heartbeat moves the end of a lease without a word in the journal: whoever finds the entry looks at its end.
     expires: entry.ttlSeconds === null ? entry.expires : null,
+    modified: entry.modified,
     controller: entry.controller,
     origin: entry.origin,
     verified: trust.state === "verified",

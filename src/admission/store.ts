@@ -113,7 +113,7 @@ export async function noteListings(
   tx: Queryable,
   now: Date,
 ): Promise<void> {
-  const store = createListingStore(tx);
+  const listings = createListingStore(tx);
   for (const [peer, ofPeer] of Map.groupBy(listed, ({ listing }) => listing.peer)) {
     const rows = ofPeer.map(({ entry: { key, digest }, listing: { objectId, path } }) => ({
       key,
@@ -122,7 +122,7 @@ export async function noteListings(
       path,
       refused: null,
     }));
-    await store.put(peer, rows, now);
+    await listings.put(peer, rows, now);
   }
 }
 

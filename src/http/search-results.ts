@@ -44,11 +44,14 @@ export async function searchHere(query: SearchParameters, deps: HttpDeps): Promi
   const page = await deps.search.search(
     {
       words: query.q,
+      order: "newest",
       filters: {
         capability: query.capability,
         type: query.type,
         protocol: query.protocol,
         media: query.media,
+        input: query.input,
+        output: query.output,
         tag: query.tag,
         vendor: query.vendor,
         lang: query.lang,
@@ -57,9 +60,13 @@ export async function searchHere(query: SearchParameters, deps: HttpDeps): Promi
       controller: query.controller ?? null,
       origin: query.origin ?? null,
       verified: query.verified === undefined ? null : query.verified === "true",
+      latencyMsMax: null,
+      modifiedSince: null,
+      withoutOrigins: [],
       facets: parseFacets(query.facets),
       limit: query.limit,
       cursor: query.cursor ?? null,
+      explain: false,
     },
     now,
   );

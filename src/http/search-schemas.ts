@@ -13,6 +13,8 @@ export const searchQuery = z.object({
   type: repeatable("An @type of the thing, e.g. `lmos:Agent`."),
   protocol: repeatable("Scheme or subprotocol of a form, e.g. `mqtt` or `lmosprotocol`."),
   media: repeatable("Content type of a form, e.g. `application/json`."),
+  input: repeatable("Content type that an action takes."),
+  output: repeatable("Content type that an action or event gives."),
   tag: repeatable("A tag."),
   vendor: repeatable("Name of the vendor."),
   lang: repeatable("A language (BCP 47) in which the thing is described."),

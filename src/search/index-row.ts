@@ -1,5 +1,5 @@
 import type { EntryKey } from "../base/ids.ts";
-import { analyse, capabilityKey, isStopWord, type Word } from "./analyser.ts";
+import { analyse, capabilityKey, isStopWord, splitName, type Word } from "./analyser.ts";
 import { type Field, fields, impactOf, occurrenceWeight, weightedLexeme } from "./impact.ts";
 import { filterKey, filterLexeme, quoted, strongLexeme } from "./lexemes.ts";
 import type { FacetName, SearchAffordance, SearchDocument, SearchText } from "./port.ts";
@@ -21,6 +21,9 @@ export interface IndexRow {
   key: EntryKey;
   sequence: number;
   expires: string | null;
+  modified: string;
+  latencyMs: number | null;
+  titleKey: string;
   /** A tsvector's text form. */
   lexemes: string;
   /** The lexemes of `lexemes`. */
@@ -88,6 +91,9 @@ export function indexRowOf(document: SearchDocument): IndexRow {
     key: document.key,
     sequence: document.sequence,
     expires: document.expires?.toISOString() ?? null,
+    modified: document.modified.toISOString(),
+    latencyMs: document.latencyMs,
+    titleKey: titleKeyOf(document),
     lexemes: [...weighted, ...marks.map(quoted)].join(" "),
     terms: [...kept.map(([lexeme]) => lexeme), ...marks],
     words: [...words],
@@ -130,6 +136,8 @@ function filterLexemesOf(document: SearchDocument): string[] {
     ...types.flatMap((type) => [type, withoutPrefix(type)]).map((type) => filterLexeme("type", type)),
     ...document.protocols.map((protocol) => filterLexeme("protocol", protocol)),
     ...document.mediaTypes.map((mediaType) => filterLexeme("media", mediaType)),
+    ...document.inputMediaTypes.map((mediaType) => filterLexeme("input", mediaType)),
+    ...document.outputMediaTypes.map((mediaType) => filterLexeme("output", mediaType)),
     ...document.tags.map((tag) => filterLexeme("tag", tag)),
     ...document.vendors.map((vendor) => filterLexeme("vendor", vendor)),
     ...document.languages.flatMap(languageRanges).map((language) => filterLexeme("lang", language)),
@@ -138,6 +146,14 @@ function filterLexemesOf(document: SearchDocument): string[] {
     ...(origin === null ? [] : [filterLexeme("origin", origin)]),
     filterLexeme("verified", String(document.verified)),
   ];
+}
+
+/** What browsing by title orders by: the title's words, folded, so that case and accents do not count. */
+export function titleKeyOf({ titles }: Pick<SearchDocument, "titles">): string {
+  return splitName(titles[0]?.text ?? "")
+    .join(" ")
+    .slice(0, keyUnitsMax)
+    .toWellFormed();
 }
 
 /** Everything that names what an affordance can do. */
@@ -154,6 +170,8 @@ function facetsOf(document: SearchDocument): { key: string; label: string }[] {
     ["type", document.types],
     ["protocol", document.protocols],
     ["media", document.mediaTypes],
+    ["input", document.inputMediaTypes],
+    ["output", document.outputMediaTypes],
     ["tag", document.tags],
     ["vendor", document.vendors],
     ["lang", document.languages.flatMap(languageRanges)],

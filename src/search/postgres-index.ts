@@ -64,14 +64,24 @@ export async function applyChanges(changes: SearchChange[], tx: Queryable): Prom
 }
 
 async function writeRows(rows: IndexRow[], tx: Queryable): Promise<void> {
-  const entries = rows.map(({ key, sequence, expires, lexemes }) => ({ key, sequence, expires, lexemes }));
+  const entries = rows.map(({ key, sequence, expires, modified, latencyMs, titleKey, lexemes }) => ({
+    key,
+    sequence,
+    expires,
+    modified,
+    latency_ms: latencyMs,
+    title_key: titleKey,
+    lexemes,
+  }));
   await tx.execute(
-    sql`insert into search_entries (key, sequence, expires, lexemes)
-        select decode(r.key, 'hex'), r.sequence, r.expires, r.lexemes::tsvector
+    sql`insert into search_entries (key, sequence, expires, modified, latency_ms, title_key, lexemes)
+        select decode(r.key, 'hex'), r.sequence, r.expires, r.modified, r.latency_ms, r.title_key, r.lexemes::tsvector
         from json_to_recordset(${json(entries)}::json)
-          as r(key text, sequence bigint, expires timestamptz, lexemes text)
+          as r(key text, sequence bigint, expires timestamptz, modified timestamptz, latency_ms integer,
+            title_key text, lexemes text)
         on conflict (key) do update
-        set sequence = excluded.sequence, expires = excluded.expires, lexemes = excluded.lexemes`,
+        set sequence = excluded.sequence, expires = excluded.expires, modified = excluded.modified,
+          latency_ms = excluded.latency_ms, title_key = excluded.title_key, lexemes = excluded.lexemes`,
   );
   const details = rows.map((row) => ({
     key: row.key,

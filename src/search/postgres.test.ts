@@ -2,12 +2,13 @@ import { sql } from "drizzle-orm";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, emptyTables } from "../../test/support/database.ts";
-import { type Did, entryKeyOf, type EntryKey, type ThingId } from "../base/ids.ts";
+import { searchAction, searchDocument, searchFilters, searchFor, searchKey } from "../../test/support/search.ts";
+import type { Did, EntryKey } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import { type Database, rowsOf } from "../db/client.ts";
 import { impactPerRank, labelWeights, storedImpact, weightedLexeme } from "./impact.ts";
-import { facetNames, type SearchAffordance, type SearchDocument, type SearchEngine, type SearchQuery } from "./port.ts";
+import { facetNames, type SearchDocument, type SearchEngine, type SearchQuery } from "./port.ts";
 import { createPostgresSearch } from "./postgres.ts";
 
 const now = new Date("2026-11-21T12:00:00Z");
@@ -21,56 +22,8 @@ beforeAll(async () => {
 beforeEach(() => emptyTables(db));
 afterAll(() => db.close());
 
-/** Entry number `sequence`, with what the test is about. */
-function documentOf(sequence: number, facts: Partial<SearchDocument> & { title?: string } = {}): SearchDocument {
-  const { title, ...rest } = facts;
-  return {
-    key: keyOf(sequence),
-    sequence,
-    expires: null,
-    controller: null,
-    origin: null,
-    verified: false,
-    badges: [],
-    titles: [{ language: null, text: title ?? `Entry ${sequence}` }],
-    descriptions: [],
-    types: ["Thing"],
-    affordances: [],
-    protocols: [],
-    mediaTypes: [],
-    tags: [],
-    vendors: [],
-    languages: [],
-    examples: [],
-    ...rest,
-  };
-}
-
-function keyOf(sequence: number): EntryKey {
-  return entryKeyOf(null, `urn:test:${sequence}` as ThingId);
-}
-
-function action(name: string, facts: Partial<SearchAffordance> = {}): SearchAffordance {
-  return { kind: "action", name, titles: [], descriptions: [], types: [], details: [], ...facts };
-}
-
-function queryOf(words: string, rest: Partial<SearchQuery> = {}): SearchQuery {
-  return {
-    words,
-    filters: { capability: [], type: [], protocol: [], media: [], tag: [], vendor: [], lang: [], badge: [] },
-    controller: null,
-    origin: null,
-    verified: null,
-    facets: [],
-    limit: 20,
-    cursor: null,
-    ...rest,
-  };
-}
-
 function filtering(filters: Partial<SearchQuery["filters"]>, words = ""): SearchQuery {
-  const query = queryOf(words);
-  return { ...query, filters: { ...query.filters, ...filters } };
+  return searchFor(words, { filters: searchFilters(filters) });
 }
 
 async function add(...documents: SearchDocument[]): Promise<void> {
@@ -83,11 +36,11 @@ async function add(...documents: SearchDocument[]): Promise<void> {
 
 /** Sequence numbers of the hits, in their order. */
 async function find(query: SearchQuery | string): Promise<number[]> {
-  const page = await engine.search(typeof query === "string" ? queryOf(query) : query, now);
+  const page = await engine.search(typeof query === "string" ? searchFor(query) : query, now);
   return sequencesOf(page.hits.map(({ key }) => key));
 }
 
-const sequenceByKey = new Map(Array.from({ length: 5_000 }, (_, sequence) => [keyOf(sequence), sequence]));
+const sequenceByKey = new Map(Array.from({ length: 5_000 }, (_, sequence) => [searchKey(sequence), sequence]));
 function sequencesOf(keys: EntryKey[]): number[] {
   return keys.map((key) => sequenceByKey.get(key) ?? -1);
 }
@@ -95,14 +48,16 @@ function sequencesOf(keys: EntryKey[]): number[] {
 describe("words", () => {
   test("are found in titles, descriptions, names, tags, vendors, examples and schemas", async () => {
     await add(
-      documentOf(1, { title: "Weather station" }),
-      documentOf(2, { descriptions: [{ language: "en", text: "Tells the humidity." }] }),
-      documentOf(3, { affordances: [action("reset_router")] }),
-      documentOf(4, { affordances: [action("a", { titles: [{ language: "en", text: "Brew coffee" }] })] }),
-      documentOf(5, { affordances: [action("a", { descriptions: [{ language: null, text: "Paints a fence" }] })] }),
-      documentOf(6, { affordances: [action("a", { details: [{ language: null, text: "isbnNumber" }] })] }),
-      documentOf(7, { tags: ["astronomy"], vendors: ["Zeppelin Works"] }),
-      documentOf(8, { examples: [{ language: null, text: "Book me a hotel" }] }),
+      searchDocument(1, { title: "Weather station" }),
+      searchDocument(2, { descriptions: [{ language: "en", text: "Tells the humidity." }] }),
+      searchDocument(3, { affordances: [searchAction("reset_router")] }),
+      searchDocument(4, { affordances: [searchAction("a", { titles: [{ language: "en", text: "Brew coffee" }] })] }),
+      searchDocument(5, {
+        affordances: [searchAction("a", { descriptions: [{ language: null, text: "Paints a fence" }] })],
+      }),
+      searchDocument(6, { affordances: [searchAction("a", { details: [{ language: null, text: "isbnNumber" }] })] }),
+      searchDocument(7, { tags: ["astronomy"], vendors: ["Zeppelin Works"] }),
+      searchDocument(8, { examples: [{ language: null, text: "Book me a hotel" }] }),
     );
     const words = ["weather", "humidity", "router", "brewing", "fence", "isbn", "astronomy", "zeppelin", "hotel"];
     expect(await Promise.all(words.map((word) => find(word)))).toEqual([[1], [2], [3], [4], [5], [6], [7], [7], [8]]);
@@ -110,8 +65,8 @@ describe("words", () => {
 
   test("are found however a name is written, and a name as a whole", async () => {
     await add(
-      documentOf(1, { affordances: [action("getWeather")] }),
-      documentOf(2, { affordances: [action("vision.analyze")] }),
+      searchDocument(1, { affordances: [searchAction("getWeather")] }),
+      searchDocument(2, { affordances: [searchAction("vision.analyze")] }),
     );
     for (const typed of ["getWeather", "get_weather", "get weather", "getweather", "WEATHER", "gétweather"]) {
       expect(await find(typed), typed).toEqual([1]);
@@ -121,8 +76,8 @@ describe("words", () => {
 
   test("have English stems in English texts only", async () => {
     await add(
-      documentOf(1, { descriptions: [{ language: "en", text: "forecasting" }] }),
-      documentOf(2, { descriptions: [{ language: "de", text: "forecasting" }] }),
+      searchDocument(1, { descriptions: [{ language: "en", text: "forecasting" }] }),
+      searchDocument(2, { descriptions: [{ language: "de", text: "forecasting" }] }),
     );
     expect(await find("forecasts")).toEqual([1]);
     expect((await find("forecasting")).toSorted()).toEqual([1, 2]);
@@ -130,14 +85,14 @@ describe("words", () => {
 
   test("are found in every language of a description, without accents", async () => {
     await add(
-      documentOf(1, {
+      searchDocument(1, {
         titles: [
           { language: "de", text: "Wettervorhersage für Österreich" },
           { language: "zh", text: "获取天气预报" },
           { language: "fr", text: "Prévisions météo" },
         ],
       }),
-      documentOf(2),
+      searchDocument(2),
     );
     for (const typed of ["osterreich", "Österreich", "天气", "meteo", "météo"]) expect(await find(typed)).toEqual([1]);
   });
@@ -145,12 +100,12 @@ describe("words", () => {
   test("rank by rarity, place and exactness", async () => {
     const text = (description: string) => ({ descriptions: [{ language: "en", text: description }] });
     await add(
-      documentOf(1, text("a tool for music and other things")),
-      documentOf(2, { title: "Music tool" }),
-      documentOf(3, text("a tool")),
-      documentOf(4, text("a tool")),
-      documentOf(5, text("translating")),
-      documentOf(6, text("translator of translations")),
+      searchDocument(1, text("a tool for music and other things")),
+      searchDocument(2, { title: "Music tool" }),
+      searchDocument(3, text("a tool")),
+      searchDocument(4, text("a tool")),
+      searchDocument(5, text("translating")),
+      searchDocument(6, text("translator of translations")),
     );
     expect(await find("music")).toEqual([2, 1]);
     expect((await find("music tool")).slice(0, 2)).toEqual([2, 1]);
@@ -159,13 +114,13 @@ describe("words", () => {
   });
 
   test("that say nothing are left out, unless there are no others", async () => {
-    await add(documentOf(1, { title: "The Who" }), documentOf(2, { title: "Weather" }));
+    await add(searchDocument(1, { title: "The Who" }), searchDocument(2, { title: "Weather" }));
     expect(await find("what is the weather")).toEqual([2]);
     expect(await find("the who")).toEqual([1]);
   });
 
   test("without letters or digits find nothing; none at all browse", async () => {
-    await add(documentOf(1), documentOf(2));
+    await add(searchDocument(1), searchDocument(2));
     expect(await find("?!")).toEqual([]);
     expect(await find("  ")).toEqual([2, 1]);
   });
@@ -174,9 +129,9 @@ describe("words", () => {
 describe("words that no entry has", () => {
   beforeEach(() =>
     add(
-      documentOf(1, { title: "Weather forecast" }),
-      documentOf(2, { title: "Hotel booking" }),
-      documentOf(3, { title: "Translator" }),
+      searchDocument(1, { title: "Weather forecast" }),
+      searchDocument(2, { title: "Hotel booking" }),
+      searchDocument(3, { title: "Translator" }),
     ),
   );
 
@@ -199,15 +154,15 @@ describe("words that no entry has", () => {
   });
 
   test("count less than words as typed", async () => {
-    await add(documentOf(4, { title: "Wether" }));
+    await add(searchDocument(4, { title: "Wether" }));
     expect(await find("wether")).toEqual([4]);
-    const [exact] = (await engine.search(queryOf("weather"), now)).hits;
-    const [guessed] = (await engine.search(queryOf("weathre"), now)).hits;
+    const [exact] = (await engine.search(searchFor("weather"), now)).hits;
+    const [guessed] = (await engine.search(searchFor("weathre"), now)).hits;
     expect(guessed?.score).toBeLessThan(exact?.score ?? 0);
   });
 
   test("are not guessed from words that have gone", async () => {
-    await engine.apply([{ key: keyOf(1), document: null }], db.orm);
+    await engine.apply([{ key: searchKey(1), document: null }], db.orm);
     expect(await find("wether")).toEqual([]);
   });
 
@@ -218,11 +173,14 @@ describe("words that no entry has", () => {
 
 describe("filters", () => {
   const did = "did:key:z6MkExample" as Did;
-  const full = documentOf(1, {
+  const full = searchDocument(1, {
     title: "Weather",
     types: ["Thing", "lmos:Agent"],
     affordances: [
-      action("getWeather", { titles: [{ language: "en", text: "Current conditions" }], types: ["saref:SenseCommand"] }),
+      searchAction("getWeather", {
+        titles: [{ language: "en", text: "Current conditions" }],
+        types: ["saref:SenseCommand"],
+      }),
     ],
     protocols: ["https", "lmosprotocol"],
     mediaTypes: ["application/json"],
@@ -233,7 +191,7 @@ describe("filters", () => {
     origin: "https://other.example",
     verified: true,
   });
-  beforeEach(() => add(full, documentOf(2, { title: "Weather" })));
+  beforeEach(() => add(full, searchDocument(2, { title: "Weather" })));
 
   test.each<[string, Partial<SearchQuery["filters"]>]>([
     ["a capability's name", { capability: ["get_weather"] }],
@@ -263,11 +221,11 @@ describe("filters", () => {
   });
 
   test("hold for controller, origin and verification", async () => {
-    expect(await find(queryOf("", { controller: did }))).toEqual([1]);
-    expect(await find(queryOf("", { controller: did.toLowerCase() }))).toEqual([]);
-    expect(await find(queryOf("", { origin: "https://other.example" }))).toEqual([1]);
-    expect(await find(queryOf("weather", { verified: false }))).toEqual([2]);
-    expect(await find(queryOf("", { verified: true }))).toEqual([1]);
+    expect(await find(searchFor("", { controller: did }))).toEqual([1]);
+    expect(await find(searchFor("", { controller: did.toLowerCase() }))).toEqual([]);
+    expect(await find(searchFor("", { origin: "https://other.example" }))).toEqual([1]);
+    expect(await find(searchFor("weather", { verified: false }))).toEqual([2]);
+    expect(await find(searchFor("", { verified: true }))).toEqual([1]);
   });
 
   test("take no more values than the limit says", async () => {
@@ -278,18 +236,22 @@ describe("filters", () => {
 
   test("values as long as can be are told apart", async () => {
     const long = "x".repeat(300);
-    await add(documentOf(3, { tags: [`${long}a`] }), documentOf(4, { tags: [`${long}b`] }));
+    await add(searchDocument(3, { tags: [`${long}a`] }), searchDocument(4, { tags: [`${long}b`] }));
     expect(await find(filtering({ tag: [`${long}b`] }))).toEqual([4]);
   });
 });
 
 describe("entries that have expired", () => {
   test("are neither found nor counted", async () => {
-    const soon = { expires: new Date(now.getTime() + 1), affordances: [action("brew")], title: "Coffee" };
-    await add(documentOf(1, soon), documentOf(2, { ...soon, expires: now }), documentOf(3, { ...soon, expires: null }));
+    const soon = { expires: new Date(now.getTime() + 1), affordances: [searchAction("brew")], title: "Coffee" };
+    await add(
+      searchDocument(1, soon),
+      searchDocument(2, { ...soon, expires: now }),
+      searchDocument(3, { ...soon, expires: null }),
+    );
     expect(await find("coffee")).toEqual([3, 1]);
     expect(await find(filtering({ capability: ["brew"] }))).toEqual([3, 1]);
-    const page = await engine.search(queryOf("", { facets: ["capability"] }), now);
+    const page = await engine.search(searchFor("", { facets: ["capability"] }), now);
     expect(page.facets.capability).toEqual({ values: [{ value: "brew", count: 2 }], approximate: false });
     expect(await catalogue()).toEqual([{ capability: "brew", count: 2 }]);
   });
@@ -298,16 +260,16 @@ describe("entries that have expired", () => {
 describe("matched", () => {
   test("names the affordances that answer the words, and those that filters ask for", async () => {
     await add(
-      documentOf(1, {
+      searchDocument(1, {
         title: "Weather",
         affordances: [
-          action("getForecast", { descriptions: [{ language: "en", text: "The weather of the next days" }] }),
-          action("getAlmanac", { types: ["Sense"] }),
-          action("reset"),
+          searchAction("getForecast", { descriptions: [{ language: "en", text: "The weather of the next days" }] }),
+          searchAction("getAlmanac", { types: ["Sense"] }),
+          searchAction("reset"),
         ],
       }),
     );
-    const words = await engine.search(queryOf("weather forecasts"), now);
+    const words = await engine.search(searchFor("weather forecasts"), now);
     expect(words.hits[0]?.matched).toEqual([{ capability: "weather forecasts", name: "getForecast" }]);
     const filtered = await engine.search(filtering({ capability: ["sense", "GET_FORECAST"] }), now);
     expect(filtered.hits[0]?.matched).toEqual([
@@ -317,34 +279,37 @@ describe("matched", () => {
   });
 
   test("is empty where only the title answers", async () => {
-    await add(documentOf(1, { title: "Weather", affordances: [action("reset")] }));
-    expect((await engine.search(queryOf("weather"), now)).hits[0]?.matched).toEqual([]);
+    await add(searchDocument(1, { title: "Weather", affordances: [searchAction("reset")] }));
+    expect((await engine.search(searchFor("weather"), now)).hits[0]?.matched).toEqual([]);
   });
 });
 
 describe("facets", () => {
   test("count the matches by value, as most publishers write it", async () => {
     await add(
-      documentOf(1, {
+      searchDocument(1, {
         title: "Sun",
         types: ["Thing", "lmos:Agent"],
-        affordances: [action("get_weather")],
+        affordances: [searchAction("get_weather")],
         languages: ["de-at"],
       }),
-      documentOf(2, {
+      searchDocument(2, {
         title: "Sun",
         types: ["Thing", "lmos:Tool"],
-        affordances: [action("getWeather")],
+        affordances: [searchAction("getWeather")],
         languages: ["de"],
       }),
-      documentOf(3, {
+      searchDocument(3, {
         title: "Sun",
         types: ["lmos:agent"],
-        affordances: [action("getWeather"), action("get weather")],
+        affordances: [searchAction("getWeather"), searchAction("get weather")],
       }),
-      documentOf(4, { title: "Moon", types: ["lmos:Agent"], affordances: [action("getWeather")] }),
+      searchDocument(4, { title: "Moon", types: ["lmos:Agent"], affordances: [searchAction("getWeather")] }),
     );
-    const page = await engine.search(queryOf("sun", { facets: ["capability", "type", "lang", "tag"], limit: 1 }), now);
+    const page = await engine.search(
+      searchFor("sun", { facets: ["capability", "type", "lang", "tag"], limit: 1 }),
+      now,
+    );
     expect(page.facets).toEqual({
       capability: { values: [{ value: "getWeather", count: 3 }], approximate: false },
       type: {
@@ -367,10 +332,10 @@ describe("facets", () => {
   });
 
   test("have the twenty most frequent values, and none where nothing matches", async () => {
-    await add(documentOf(1, { tags: Array.from({ length: 30 }, (_, index) => `tag ${index}`) }));
-    const page = await engine.search(queryOf("", { facets: ["tag"] }), now);
+    await add(searchDocument(1, { tags: Array.from({ length: 30 }, (_, index) => `tag ${index}`) }));
+    const page = await engine.search(searchFor("", { facets: ["tag"] }), now);
     expect(page.facets.tag?.values).toHaveLength(20);
-    const nothing = await engine.search(queryOf("unheard", { facets: ["tag"] }), now);
+    const nothing = await engine.search(searchFor("unheard", { facets: ["tag"] }), now);
     expect(nothing.facets).toEqual({ tag: { values: [], approximate: false } });
   });
 });
@@ -382,9 +347,9 @@ function catalogue(options: Partial<Parameters<SearchEngine["capabilities"]>[0]>
 describe("the catalogue", () => {
   beforeEach(() =>
     add(
-      documentOf(1, { affordances: [action("getWeather"), action("reset", { types: ["saref:Off"] })] }),
-      documentOf(2, { affordances: [action("get_weather")] }),
-      documentOf(3, { affordances: [action("getWeather"), action("brew")] }),
+      searchDocument(1, { affordances: [searchAction("getWeather"), searchAction("reset", { types: ["saref:Off"] })] }),
+      searchDocument(2, { affordances: [searchAction("get_weather")] }),
+      searchDocument(3, { affordances: [searchAction("getWeather"), searchAction("brew")] }),
     ),
   );
 
@@ -406,8 +371,8 @@ describe("the catalogue", () => {
   });
 
   test("follows changes", async () => {
-    await engine.apply([{ key: keyOf(3), document: null }], db.orm);
-    await add(documentOf(2, { affordances: [action("brew")] }));
+    await engine.apply([{ key: searchKey(3), document: null }], db.orm);
+    await add(searchDocument(2, { affordances: [searchAction("brew")] }));
     expect(await catalogue({ limit: 2 })).toEqual([
       { capability: "brew", count: 1 },
       { capability: "getWeather", count: 1 },
@@ -436,7 +401,7 @@ describe("pages", () => {
 
   const many = (count: number) =>
     Array.from({ length: count }, (_, index) =>
-      documentOf(index, {
+      searchDocument(index, {
         title: `Sensor ${index % 7}`,
         descriptions: [{ language: "en", text: `water ${"level ".repeat(index % 5)}` }],
         tags: index % 2 === 0 ? ["even"] : [],
@@ -444,11 +409,11 @@ describe("pages", () => {
     );
 
   test.each([
-    ["words", queryOf("water level sensor", { limit: 7 }), 100],
-    ["mistyped words", queryOf("watr", { limit: 7 }), 100],
+    ["words", searchFor("water level sensor", { limit: 7 }), 100],
+    ["mistyped words", searchFor("watr", { limit: 7 }), 100],
     ["words and filters", { ...filtering({ tag: ["even"] }, "water"), limit: 7 }, 50],
     ["filters", { ...filtering({ tag: ["even"] }), limit: 7 }, 50],
-    ["nothing in particular", queryOf("", { limit: 7 }), 100],
+    ["nothing in particular", searchFor("", { limit: 7 }), 100],
   ])("of %s hold every match once, also while others write", async (_, query, count) => {
     await add(...many(100));
     const quiet = await readAll(query);
@@ -459,10 +424,10 @@ describe("pages", () => {
       // New entries change what is rare; old ones go.
       await add(
         ...Array.from({ length: 20 }, (_item, index) =>
-          documentOf(1_000 + page * 20 + index, { title: "Water level", tags: ["even"] }),
+          searchDocument(1_000 + page * 20 + index, { title: "Water level", tags: ["even"] }),
         ),
       );
-      await engine.apply([{ key: keyOf(1_000 + page * 20), document: null }], db.orm);
+      await engine.apply([{ key: searchKey(1_000 + page * 20), document: null }], db.orm);
     });
     const unchanged = busy.filter((sequence) => sequence < 1_000);
     expect(unchanged).toEqual(quiet);
@@ -470,18 +435,18 @@ describe("pages", () => {
 
   test("hold entries with common words only, after better ones", async () => {
     await add(...many(3_000).map((document) => ({ ...document, titles: [{ language: null, text: "Common" }] })));
-    await add(documentOf(3_100, { title: "Common rarity" }));
-    const page = await engine.search(queryOf("common rarity", { limit: 50 }), now);
+    await add(searchDocument(3_100, { title: "Common rarity" }));
+    const page = await engine.search(searchFor("common rarity", { limit: 50 }), now);
     expect(sequencesOf(page.hits.map(({ key }) => key)).slice(0, 3)).toEqual([3_100, 2_999, 2_998]);
-    const found = await readAll(queryOf("common rarity", { limit: 100 }));
+    const found = await readAll(searchFor("common rarity", { limit: 100 }));
     expect(found.length).toBeGreaterThan(200);
     expect(new Set(found).size).toBe(found.length);
   });
 
   test("refuse cursors of other queries and of others", async () => {
     await add(...many(30));
-    const ranked = (await engine.search(queryOf("water", { limit: 5 }), now)).next;
-    const browsed = (await engine.search(queryOf("", { limit: 5 }), now)).next;
+    const ranked = (await engine.search(searchFor("water", { limit: 5 }), now)).next;
+    const browsed = (await engine.search(searchFor("", { limit: 5 }), now)).next;
     const refused: [string, string | null][] = [
       ["level", ranked],
       ["", ranked],
@@ -492,7 +457,7 @@ describe("pages", () => {
       ["water", Buffer.from('["x",[],[],null,0,0]').toString("base64url")],
     ];
     for (const [words, cursor] of refused) {
-      await expect(engine.search(queryOf(words, { cursor }), now), `${words} ${cursor}`).rejects.toMatchObject({
+      await expect(engine.search(searchFor(words, { cursor }), now), `${words} ${cursor}`).rejects.toMatchObject({
         type: "invalid-parameter",
         validationErrors: [{ field: "cursor" }],
       });
@@ -501,12 +466,12 @@ describe("pages", () => {
 
   test("survive cursors that were tampered with", async () => {
     await add(...many(30));
-    const { next } = await engine.search(queryOf("water level", { limit: 5 }), now);
+    const { next } = await engine.search(searchFor("water level", { limit: 5 }), now);
     const text = Buffer.from(next ?? "", "base64url").toString("utf8");
     await fc.assert(
       fc.asyncProperty(fc.nat(text.length - 1), fc.string({ unit: "binary", maxLength: 3 }), async (at, inserted) => {
         const cursor = Buffer.from(text.slice(0, at) + inserted + text.slice(at + 1)).toString("base64url");
-        await expectPageOrProblem(queryOf("water level", { limit: 5, cursor }));
+        await expectPageOrProblem(searchFor("water level", { limit: 5, cursor }));
       }),
       { numRuns: 200 },
     );
@@ -550,14 +515,14 @@ describe("whatever is asked", () => {
   );
 
   test("the answer is a page or invalid-parameter", async () => {
-    await add(documentOf(1, { title: "Sensor", tags: ["it's", "\\"] }), documentOf(2, { title: "Weather" }));
+    await add(searchDocument(1, { title: "Sensor", tags: ["it's", "\\"] }), searchDocument(2, { title: "Weather" }));
     await fc.assert(
       fc.asyncProperty(text, fc.array(text, { maxLength: 3 }), fc.option(text), async (words, values, other) => {
-        const query = queryOf(words, { controller: other, facets: [...facetNames] });
+        const query = searchFor(words, { controller: other, facets: [...facetNames] });
         for (const name of facetNames) query.filters[name] = values;
         await expectPageOrProblem(query);
-        await expectPageOrProblem(queryOf(words, { cursor: other }));
-        await expectPageOrProblem({ ...queryOf(words), origin: other });
+        await expectPageOrProblem(searchFor(words, { cursor: other }));
+        await expectPageOrProblem({ ...searchFor(words), origin: other });
         await catalogue({ prefix: words, after: other === null ? null : { capability: other, count: 1 } });
       }),
       { numRuns: 100 },
@@ -565,7 +530,7 @@ describe("whatever is asked", () => {
   });
 
   test("more words than the limit are passed over", async () => {
-    await add(documentOf(1, { title: "Weather" }));
+    await add(searchDocument(1, { title: "Weather" }));
     const words = Array.from({ length: limits.searchWordsMax }, (_, index) =>
       `w${index}x`.replaceAll(/\d/g, (digit) => "abcdefghij"[Number(digit)] ?? ""),
     );
@@ -581,11 +546,11 @@ describe("whatever is published", () => {
       fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 6 }), async (texts) => {
         const spoken = texts.map((one) => ({ language: null, text: one }));
         await add(
-          documentOf(1, {
+          searchDocument(1, {
             titles: [...spoken, { language: "en", text: "Findable" }],
             descriptions: spoken,
             types: texts,
-            affordances: texts.map((name) => action(name, { titles: spoken, details: spoken, types: texts })),
+            affordances: texts.map((name) => searchAction(name, { titles: spoken, details: spoken, types: texts })),
             tags: texts,
             vendors: texts,
             protocols: texts,
@@ -605,14 +570,14 @@ describe("whatever is published", () => {
     const words = (count: number, prefix: string) =>
       Array.from({ length: count }, (_, index) => `${prefix}${index.toString(36)}word`).join(" ");
     await add(
-      documentOf(1, {
+      searchDocument(1, {
         title: "Large",
         descriptions: [
           { language: null, text: words(30_000, "d") },
           { language: "en", text: "x".repeat(100_000) },
         ],
         tags: Array.from({ length: 3_000 }, (_, index) => `${"t".repeat(300)}${index}`),
-        affordances: Array.from({ length: 1_000 }, (_, index) => action(`${"n".repeat(3_000)}${index}`)),
+        affordances: Array.from({ length: 1_000 }, (_, index) => searchAction(`${"n".repeat(3_000)}${index}`)),
       }),
     );
     expect(await find("large")).toEqual([1]);
@@ -631,11 +596,14 @@ describe("the index", () => {
       fc.asyncProperty(fc.array(fc.array(change, { maxLength: 6 }), { maxLength: 5 }), async (batches) => {
         for (const batch of batches) {
           const changes = batch.map(({ sequence, words }) => ({
-            key: keyOf(sequence),
+            key: searchKey(sequence),
             document:
               words === null
                 ? null
-                : documentOf(sequence, { title: words.join(" "), affordances: words.map((name) => action(name)) }),
+                : searchDocument(sequence, {
+                    title: words.join(" "),
+                    affordances: words.map((name) => searchAction(name)),
+                  }),
           }));
           await engine.apply(changes, db.orm);
           // At least once: a batch may come again.
@@ -676,8 +644,8 @@ describe("the index", () => {
     const word = (index: number) => `w${index.toString(4).replaceAll(/\d/g, (digit) => "klmn"[Number(digit)] ?? "")}`;
     const text = Array.from({ length: 4_000 }, (_, index) => word(index)).join(" ");
     for (let round = 0; round < 5; round += 1) {
-      await add(documentOf(1, { descriptions: [{ language: "de", text }] }));
-      await engine.apply([{ key: keyOf(1), document: null }], db.orm);
+      await add(searchDocument(1, { descriptions: [{ language: "de", text }] }));
+      await engine.apply([{ key: searchKey(1), document: null }], db.orm);
     }
     await engine.maintain();
     const rows = await rowsOf(db.orm, sql`select 1 from search_terms where entries <= 0 and term <> '' limit 1`);

@@ -35,6 +35,9 @@ export interface ThingFacts {
   protocols: string[];
   /** Content types of forms and their responses, in lower case and without parameters. */
   mediaTypes: string[];
+  inputMediaTypes: string[];
+  outputMediaTypes: string[];
+  latencyMs: number | null;
   tags: string[];
   vendors: string[];
   /** BCP 47 tags in lower case: of the texts, and the default of the document. */
@@ -80,6 +83,9 @@ export function factsOf(td: JsonObject): ThingFacts {
     affordances: affordanceFacts,
     protocols: unique(forms.flatMap((form) => protocolsOf(form, td.base))),
     mediaTypes: unique(forms.flatMap(mediaTypesOf)),
+    inputMediaTypes: [],
+    outputMediaTypes: [],
+    latencyMs: null,
     tags: tagsOf(td),
     vendors: vendorsOf(td),
     languages: unique([defaultLanguage, ...texts.map(({ language }) => language)].filter((tag) => tag !== null)),

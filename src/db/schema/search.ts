@@ -17,12 +17,23 @@ export const searchEntries = pgTable(
     /** `entries.sequence`: newest first where nothing else ranks. */
     sequence: bigint("sequence", { mode: "number" }).notNull(),
     expires: timestamp("expires", { withTimezone: true, precision: 3 }),
+    /** `entries.modified`. */
+    modified: timestamp("modified", { withTimezone: true, precision: 3 }).notNull(),
+    /** Milliseconds in which the thing promises to answer. */
+    latencyMs: integer("latency_ms"),
+    /** The first words of its title, folded: what browsing by title orders by. */
+    titleKey: codePointText("title_key").notNull(),
     /** Words with their impact as labels, and the values that filters match (src/search/lexemes.ts, impact.ts). */
     lexemes: tsvector("lexemes").notNull(),
   },
   (table) => [
     index("search_entries_lexemes").using("gin", table.lexemes),
     index("search_entries_sequence").on(table.sequence),
+    index("search_entries_modified").on(table.modified, table.sequence),
+    index("search_entries_title").on(table.titleKey, table.sequence),
+    index("search_entries_latency")
+      .on(table.latencyMs)
+      .where(sql`${table.latencyMs} IS NOT NULL`),
     index("search_entries_expires")
       .on(table.expires)
       .where(sql`${table.expires} IS NOT NULL`),
