@@ -32,7 +32,7 @@ const homes: Record<string, readonly RegExp[]> = {
     /^things\/(entry-(store|writer)|change-reader|version-reader|assessment-store)\.ts$/,
     /^things\/(list-reader|listing-store|held-entries|offer-(reader|matcher)|digest-query|row-set)\.ts$/,
     /^identity\/(registry-identity|api-tokens|request-nonces)\.ts$/,
-    /^search\/(postgres|postgres-index|facets|guess)\.ts$/,
+    /^search\/(browse|matches|rank|postgres-index|facets|guess)\.ts$/,
     /^search\/jsonpath\/path-index\.ts$/,
     /^federation\/(peer-store|actor-keys)\.ts$/,
   ],
