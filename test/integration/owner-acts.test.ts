@@ -377,16 +377,20 @@ describe("a signature", () => {
   });
 
   /** `signature-input` with a part of it replaced. */
-  const replaced = (from: RegExp, to: string) => (headers: Record<string, string>) => ({
+  const replaced = (from: RegExp, to: string | ((found: string) => string)) => (headers: Record<string, string>) => ({
     ...headers,
-    "signature-input": (headers["signature-input"] ?? "").replace(from, to),
+    "signature-input": (headers["signature-input"] ?? "").replace(from, typeof to === "string" ? () => to : to),
   });
 
   test.each<[string, (headers: Record<string, string>) => Record<string, string>, RegExp]>([
     ["without its nonce", replaced(/;nonce="[^"]+"/, ""), /"nonce" is missing/],
     ["with another nonce", replaced(/;nonce="[^"]+"/, ';nonce="another-nonce"'), /is not one of this request/],
     ["without created", replaced(/;created=\d+/, ""), /"created" is missing/],
-    ["with a later created", replaced(/;created=(\d+)\d/, ";created=$19"), /is not one of this request/],
+    [
+      "with a later created",
+      replaced(/(?<=;created=)\d+/, (created) => String(Number(created) + 1)),
+      /is not one of this request/,
+    ],
     ["with the keyid of another", replaced(/keyid="[^"]+"/, `keyid="${newKey().id}"`), /is not one of this request/],
     ["with an alg that is not its own", replaced(/$/, ';alg="ecdsa-p256-sha256"'), /"alg" is ecdsa-p256-sha256/],
     ["with expires in the past", replaced(/$/, ";expires=1"), /"expires" has passed/],
