@@ -44,8 +44,17 @@ function rareWord(index: number): string {
 
 /** An agent's description, unsigned. Number `index` of the corpus is the same for everybody. */
 export function syntheticTd(index: number): JsonObject {
+  return tdAbout(index, (random) => nouns[zipf(random, nouns.length)] as string);
+}
+
+/** One that does with things of no other corpus what everybody does: its nouns are no words of any language. */
+export function unrelatedTd(index: number): JsonObject {
+  return tdAbout(index, (random) => rareWord(20_000 + zipf(random, 20_000)));
+}
+
+function tdAbout(index: number, nounOf: (random: () => number) => string): JsonObject {
   const random = seededRandom(index + 1);
-  const noun = () => nouns[zipf(random, nouns.length)] as string;
+  const noun = () => nounOf(random);
   const verb = () => verbs[zipf(random, verbs.length)] as string;
   const capitalised = (word: string) => word[0]?.toUpperCase() + word.slice(1);
   const sentence = (words: number) =>

@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { type Database, openDatabase } from "../src/db/client.ts";
 
 /** A database of a benchmark's own. */
 export interface BenchDatabase {
@@ -19,4 +20,17 @@ export async function createDatabase(serverUrl: string, name: string): Promise<B
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return { url: url.href, drop };
+}
+
+/** An empty database: on the server of DATABASE_URL, or an embedded one in memory. */
+export async function openBenchDatabase(name = "thingstead_bench"): Promise<Database> {
+  const serverUrl = process.env.DATABASE_URL;
+  if (serverUrl === undefined || serverUrl === "") return openDatabase({});
+  const created = await createDatabase(serverUrl, name);
+  const database = await openDatabase({ databaseUrl: created.url });
+  const close = async () => {
+    await database.close();
+    await created.drop();
+  };
+  return { ...database, close, [Symbol.asyncDispose]: close };
 }

@@ -73,16 +73,21 @@ export function capabilityKey(name: string): string {
   return key === "" ? withoutPiledMarks(name).normalize("NFKC").replace(/\p{C}/gu, "").trim().toLowerCase() : key;
 }
 
+/** Whether a text in `language` (BCP 47, lower-case; null: unknown) is taken for English. */
+export function isEnglish(language: string | null): boolean {
+  return language === null || language === "en" || language.startsWith("en-");
+}
+
 /**
  * The words of `text` in their order. `language` is a BCP 47 tag in lower case, or null where unknown: then, and for
  * English, words have a stem. Scripts without spaces give overlapping pairs of characters.
  */
 export function analyse(text: string, language: string | null): Word[] {
-  const isEnglish = language === null || language === "en" || language.startsWith("en-");
+  const hasStems = isEnglish(language);
   const words: Word[] = [];
   const add = (plain: string, joined: boolean) => {
     const cut = plain.length > lexemeUnitsMax ? cutTo(plain, lexemeUnitsMax) : plain;
-    const stem = isEnglish && cut.length > 2 && asciiLetters.test(cut) ? stemOf(cut) : cut;
+    const stem = hasStems && cut.length > 2 && asciiLetters.test(cut) ? stemOf(cut) : cut;
     words.push({ plain: cut, stem: stem === cut ? null : stem, joined });
   };
   for (const piece of chunksOf(text)) {

@@ -5,9 +5,11 @@ import { quoted } from "./lexemes.ts";
  * its occurrences weighted by field and by the field's length, then saturated. A query only adds up what is stored.
  */
 
-export const fields = ["title", "name", "label", "description", "example", "affordance", "detail"] as const;
-/** `name`: of affordances, with their titles; `label`: tags, vendors, types; `affordance`: their descriptions. */
-export type Field = (typeof fields)[number];
+/** Of the thing. `label`: tags, vendors, types. */
+export const thingFields = ["title", "label", "description", "example"] as const;
+/** Of one affordance. `name`: with its titles; `affordance`: its descriptions; `detail`: the words of its schemas. */
+export const affordanceFields = ["name", "affordance", "detail"] as const;
+export type Field = (typeof thingFields)[number] | (typeof affordanceFields)[number];
 
 interface FieldWeight {
   /** Of one occurrence in a field of usual length. */
@@ -21,16 +23,31 @@ interface FieldWeight {
 /** Measured with `npm run bench:relevance`; all lie on plateaus. */
 const weights: Record<Field, FieldWeight> = {
   title: { weight: 3, lengthShare: 0.5, usualLength: 4 },
-  name: { weight: 1.5, lengthShare: 0.75, usualLength: 20 },
   label: { weight: 1, lengthShare: 0, usualLength: 1 },
   description: { weight: 2, lengthShare: 0.5, usualLength: 20 },
   example: { weight: 1, lengthShare: 0.75, usualLength: 20 },
-  affordance: { weight: 0.4, lengthShare: 0.75, usualLength: 200 },
-  detail: { weight: 0.1, lengthShare: 0.75, usualLength: 200 },
+  name: { weight: 1.2, lengthShare: 0.5, usualLength: 3 },
+  affordance: { weight: 0.75, lengthShare: 0.25, usualLength: 15 },
+  detail: { weight: 0.05, lengthShare: 0.75, usualLength: 20 },
 };
 
+/**
+ * Of a word in several affordances, the one counts that says most of it; the others add this share of theirs. So a server
+ * with fifty tools is as good as its best one, neither lost for its length nor ahead for it.
+ */
+export const otherAffordancesShare = 0.25;
+
+/**
+ * What an inflected word's own form is stored with, of its impact: `ts_rank` halves the sum of two lexemes, of the form and
+ * its stem, so that the stem makes four fifths of the impact and the very form one (inflectedFactor).
+ */
+export const inflectedShare = 0.25;
+
+/** By what an impact that `ts_rank` has worked out of a word's form and its stem is to be multiplied. */
+export const inflectedFactor = 2 / (1 + inflectedShare);
+
 /** The weighted frequency at which a word has half of the impact that it can have. */
-const saturation = 1.5;
+const saturation = 3;
 
 /** What one occurrence in a field of `length` words adds to a word's weighted frequency. */
 export function occurrenceWeight(field: Field, length: number): number {

@@ -1,8 +1,9 @@
 import type { QueryTerm } from "./candidates.ts";
 import { type IndexedAffordance, keyUnitsMax } from "./index-row.ts";
 import type { SearchHit } from "./port.ts";
+import { stemsMeaning } from "./thesaurus.ts";
 
-/** A term with the word that was typed for it. */
+/** A term with the word that was typed for it. A word may have several: itself, and what it can mean. */
 export interface TypedTerm extends QueryTerm {
   typed: string;
   /** `getweather` beside `get` and `weather`, which say the same. */
@@ -47,17 +48,18 @@ export function matchedOf(
 function answerOf(affordance: IndexedAffordance, terms: TypedTerm[]) {
   const words = new Set(affordance.words.split(" "));
   const text = new Set(affordance.text.split(" "));
+  const answered = new Map<string, { worth: number; joined: boolean }>();
+  for (const { typed, joined, forms, factor } of terms) {
+    const stems = forms.flatMap(stemsMeaning);
+    const share = stems.some((stem) => words.has(stem)) ? 1 : stems.some((stem) => text.has(stem)) ? textShare : 0;
+    const worth = share * factor;
+    if (worth > (answered.get(typed)?.worth ?? 0)) answered.set(typed, { worth, joined });
+  }
   const typed: string[] = [];
   let worth = 0;
-  for (const term of terms) {
-    const share = term.forms.some((form) => words.has(form))
-      ? 1
-      : term.forms.some((form) => text.has(form))
-        ? textShare
-        : 0;
-    if (share === 0) continue;
-    worth += share * term.factor;
-    if (!term.joined || typed.length === 0) typed.push(term.typed);
+  for (const [word, answer] of answered) {
+    worth += answer.worth;
+    if (!answer.joined || typed.length === 0) typed.push(word);
   }
   return { name: affordance.name, capability: typed.join(" "), worth };
 }

@@ -3,7 +3,8 @@ import type { EntryKey } from "../base/ids.ts";
 import { type Queryable, rowsOf } from "../db/client.ts";
 import { capabilityKey } from "./analyser.ts";
 import type { IndexedAffordance } from "./index-row.ts";
-import { allOf } from "./lexemes.ts";
+import { impactPerRank, inflectedFactor, labelWeights } from "./impact.ts";
+import { allOf, anyOf } from "./lexemes.ts";
 import { matchedOf, type TypedTerm } from "./matched.ts";
 import type { SearchHit, SearchPage, SearchQuery } from "./port.ts";
 
@@ -52,6 +53,15 @@ export function matching(queries: string[]): SQL {
 /** The condition that an entry `e` has not run out. */
 export function isCurrent(now: Date): SQL {
   return sql`(e.expires is null or e.expires > ${now.toISOString()}::timestamptz)`;
+}
+
+const rankWeights = sql.raw(`'{${labelWeights.join(",")}}'::float4[]`);
+
+/** How much of an entry `e` a word says, from 0 to 1. */
+export function impactInEntry({ typed, forms }: TypedTerm): SQL {
+  const isInflected = forms.length === 2 && forms[0] === typed;
+  const factor = impactPerRank * (isInflected ? inflectedFactor : 1);
+  return sql`(${factor}::float8 * ts_rank(${rankWeights}, e.lexemes, ${anyOf(forms)}::tsquery))`;
 }
 
 export function hitOf(row: PageRow, query: SearchQuery, terms: TypedTerm[]): SearchHit {

@@ -111,6 +111,8 @@ export interface HitExplanation {
   score: number;
   /** What each word of the query has added, in the query's order. */
   words: WordExplanation[];
+  /** Where an engine ranks by rules and not by words: what each rule gave, from 0 to 1. */
+  rules?: { rule: string; score: number }[];
   /** Where engines were fused: what each has said of the hit. */
   lists?: { engine: string; rank: number; score: number }[];
 }

@@ -8,7 +8,8 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import { type Database, rowsOf } from "../db/client.ts";
 import { impactPerRank, labelWeights, storedImpact, weightedLexeme } from "./impact.ts";
-import { facetNames, type SearchDocument, type SearchEngine, type SearchQuery } from "./port.ts";
+import { facetNames, type HitExplanation, type SearchDocument, type SearchEngine, type SearchQuery } from "./port.ts";
+import { withPlaces } from "./explain.ts";
 import { createPostgresSearch } from "./postgres.ts";
 
 const now = new Date("2026-11-21T12:00:00Z");
@@ -105,7 +106,7 @@ describe("words", () => {
       searchDocument(3, text("a tool")),
       searchDocument(4, text("a tool")),
       searchDocument(5, text("translating")),
-      searchDocument(6, text("translator of translations")),
+      searchDocument(6, text("translations")),
     );
     expect(await find("music")).toEqual([2, 1]);
     expect((await find("music tool")).slice(0, 2)).toEqual([2, 1]);
@@ -123,6 +124,89 @@ describe("words", () => {
     await add(searchDocument(1), searchDocument(2));
     expect(await find("?!")).toEqual([]);
     expect(await find("  ")).toEqual([2, 1]);
+  });
+});
+
+describe("an explanation", () => {
+  test("says what each word has added, why, and where the entry has it", async () => {
+    const weather = searchDocument(1, {
+      title: "Weather station",
+      affordances: [searchAction("storeReading", { descriptions: [{ language: "en", text: "Stores a reading." }] })],
+    });
+    await add(weather, searchDocument(2, { title: "Hotel" }), searchDocument(3, { title: "Weather report" }));
+    const { hits } = await engine.search(searchFor("save the weather", { explain: true }), now);
+    expect(sequencesOf(hits.map(({ key }) => key))).toEqual([1, 3]);
+    const { engine: by, score, words } = withPlaces(hits[0]?.explanation as HitExplanation, weather);
+    expect(by).toBe("postgres");
+    expect(words.map(({ word }) => word)).toEqual(["save", "weather"]);
+    expect(Math.abs(words.reduce((sum, word) => sum + word.score, 0) - score)).toBeLessThan(0.01);
+    for (const word of words) expect(Math.abs(word.rarity * word.impact - word.score)).toBeLessThan(0.01);
+    const [save, seen] = words;
+    expect(save?.forms).toEqual(expect.arrayContaining(["write", "store", "save"]));
+    expect(save?.places.map(({ field, affordance }) => [field, affordance])).toEqual([
+      ["name", "storeReading"],
+      ["affordance", "storeReading"],
+    ]);
+    expect(seen?.places).toMatchObject([{ field: "title", affordance: null }]);
+  });
+
+  test("is not there where nobody asked", async () => {
+    await add(searchDocument(1, { title: "Weather" }));
+    const { hits } = await engine.search(searchFor("weather"), now);
+    expect(hits[0]).not.toHaveProperty("explanation");
+  });
+});
+
+describe("what is asked for exactly", () => {
+  beforeEach(() =>
+    add(
+      searchDocument(1, { title: "Meal plan" }),
+      searchDocument(2, { title: "Meal" }),
+      searchDocument(3, { title: "Forecast", descriptions: [{ language: "en", text: "Plans a meal." }] }),
+      searchDocument(4, { title: "Foreign words" }),
+    ),
+  );
+
+  test("words in quotes must all be there", async () => {
+    expect(await find("meal plan")).toHaveLength(3);
+    expect((await find('"meal plan"')).toSorted()).toEqual([1, 3]);
+    expect(await find('meal "forecast"')).toEqual([3]);
+    expect(await find('meal "nowhere"')).toEqual([]);
+  });
+
+  test("a beginning finds all words that begin so", async () => {
+    expect((await find("fore*")).toSorted()).toEqual([3, 4]);
+    expect(await find("zzz*")).toEqual([]);
+  });
+
+  test("pages go on in the same way", async () => {
+    const query = searchFor('"meal" fore*', { limit: 1 });
+    const first = await engine.search(query, now);
+    const second = await engine.search({ ...query, cursor: first.next }, now);
+    const third = await engine.search({ ...query, cursor: second.next }, now);
+    const keys = [first, second, third].flatMap(({ hits }) => hits.map(({ key }) => key));
+    expect(sequencesOf(keys).toSorted()).toEqual([1, 2, 3]);
+    expect(third.next).toBeNull();
+  });
+});
+
+describe("words that mean what others mean", () => {
+  test("find them, after those that have the word itself", async () => {
+    await add(
+      searchDocument(1, { title: "Photograph album" }),
+      searchDocument(2, { title: "Picture album" }),
+      searchDocument(3, { title: "Hotel" }),
+    );
+    expect(await find("picture")).toEqual([2, 1]);
+    expect(await find("photo")).toEqual(expect.arrayContaining([1, 2]));
+    const { hits } = await engine.search(searchFor("photos of hotels"), now);
+    expect(hits).toHaveLength(3);
+  });
+
+  test("name the affordance that answers them", async () => {
+    await add(searchDocument(1, { affordances: [searchAction("write_file"), searchAction("move")] }));
+    const { hits } = await engine.search(searchFor("save"), now);
+    expect(hits[0]?.matched).toEqual([{ capability: "save", name: "write_file" }]);
   });
 });
 

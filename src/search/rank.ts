@@ -1,15 +1,18 @@
 import { type SQL, sql } from "drizzle-orm";
+import { limits } from "../base/limits.ts";
 import { type Queryable, rowsOf } from "../db/client.ts";
 import { analyse } from "./analyser.ts";
 import { allOfThem, type Atom, type Candidates, chooseCandidates, type QueryTerm } from "./candidates.ts";
+import { conditionsOf, narrowingOf } from "./conditions.ts";
 import { decodeRankedCursor, encodeRankedCursor, fingerprintOf, invalidCursor } from "./cursor.ts";
-import { type Guess, guessWords } from "./guess.ts";
-import { impactPerRank, labelWeights } from "./impact.ts";
+import { anyLikeness, guessWords, isAkin, wordsBeginningWith } from "./guess.ts";
+import { explained } from "./explain.ts";
 import { allOf, anyOf, strongLexeme } from "./lexemes.ts";
-import { countsOf, type Found, hitOf, isCurrent, isFoundFasterByIndex, matching, type PageRow } from "./matches.ts";
+import { countsOf, type Found, hitOf, impactInEntry, isFoundFasterByIndex, matching, type PageRow } from "./matches.ts";
 import type { TypedTerm } from "./matched.ts";
 import type { SearchQuery } from "./port.ts";
-import { filterLexemesOf, type TypedWord, wordsOf } from "./query.ts";
+import { filterLexemesOf } from "./query.ts";
+import { type TypedWord, wordsOf } from "./words.ts";
 
 /** Of entries that have common words only, so many of the newest are ranked. */
 const newestMax = 500;
@@ -19,7 +22,14 @@ export async function rank(db: Queryable, query: SearchQuery, now: Date): Promis
   const fingerprint = fingerprintOf(query);
   const after = query.cursor === null ? null : decodeRankedCursor(query.cursor, fingerprint);
   const words = wordsOf(query.words);
-  const filters = filterLexemesOf(query);
+  // What is in quotes is as much a condition as a filter is.
+  const filters = [
+    ...filterLexemesOf(query).map((lexeme) => [lexeme]),
+    ...words.flatMap(({ required, forms }) => (required ? [forms] : [])),
+  ];
+  const narrowing = await narrowingOf(db, query);
+  const asked = conditionsOf(query, now);
+  const conditions = narrowing === null ? asked : sql`(${asked} and ${narrowing.condition})`;
   const nothing = { page: { hits: [], facets: {}, next: null }, matches: null };
   if (words.length === 0) return nothing;
 
@@ -40,25 +50,29 @@ export async function rank(db: Queryable, query: SearchQuery, now: Date): Promis
     }
   } else {
     const counts = await countsOf(db, [
-      ...words.flatMap(({ forms }) => [...forms, ...forms.map(strongLexeme)]),
-      ...filters,
+      ...words.flatMap(({ forms, meanings }) => [...forms, ...meanings].flatMap((form) => [form, strongLexeme(form)])),
+      ...filters.flat(),
     ]);
     const total = counts.get("") ?? 0;
     terms = await termsOf(db, words, counts, total);
     if (terms.length === 0) return nothing;
-    const filtered = Math.min(total, ...filters.map((lexeme) => counts.get(lexeme) ?? 0));
+    const filtered = Math.min(
+      total,
+      narrowing?.entries ?? total,
+      ...filters.map((any) => any.reduce((sum, lexeme) => sum + (counts.get(lexeme) ?? 0), 0)),
+    );
     const choice = chooseCandidates(terms, total, filtered);
     candidates = choice.candidates;
-    const first = await readPage(db, { terms, candidates, filters, after, limit: query.limit, now });
+    const first = await readPage(db, { terms, candidates, filters, after, conditions, limit: query.limit });
     if (first.length <= query.limit && !choice.isAll) {
       candidates = await widened(db, terms, candidates, filters, total, filtered);
     } else {
       return found(first);
     }
   }
-  return found(await readPage(db, { terms, candidates, filters, after, limit: query.limit, now }));
+  return found(await readPage(db, { terms, candidates, filters, after, conditions, limit: query.limit }));
 
-  function found(rows: PageRow[]): Found {
+  async function found(rows: PageRow[]): Promise<Found> {
     const shown = rows.slice(0, query.limit);
     const last = shown.at(-1);
     const next =
@@ -73,11 +87,21 @@ export async function rank(db: Queryable, query: SearchQuery, now: Date): Promis
           })
         : null;
     const hits = shown.map((row) => hitOf(row, query, terms));
-    return { page: { hits, facets: {}, next }, matches: matchingAny(terms, allOfThem(terms), filters) };
+    const shownHits = query.explain ? await explained(db, hits, terms) : hits;
+    return {
+      page: { hits: shownHits, facets: {}, next },
+      matches: sql`(${matchingAny(terms, allOfThem(terms), filters)} and ${conditions})`,
+    };
   }
 }
 
-/** The words that some entry has, and for the others what they can have meant. */
+/** Words of a query up to which each may be mistyped; in a longer one, most that nobody has are names of something else. */
+const mistypedAmongMax = 3;
+
+/** What a word's meaning counts, against the word itself. */
+const meaningTrust = 0.8;
+
+/** The words that some entry has, with what they can mean, and for the others what they can have been mistyped for. */
 async function termsOf(
   db: Queryable,
   words: TypedWord[],
@@ -85,33 +109,53 @@ async function termsOf(
   total: number,
 ): Promise<TypedTerm[]> {
   const count = (lexeme: string) => Math.max(0, counts.get(lexeme) ?? 0);
-  const known = words.filter(({ forms }) => forms.some((form) => count(form) > 0));
-  const unknown = words.filter((word) => !word.joined && !known.includes(word)).map(({ plain }) => plain);
-  const guesses = unknown.length === 0 ? new Map<string, Guess>() : await guessWords(db, unknown);
-  return words.flatMap((word): TypedTerm[] => {
-    const forms = word.forms.filter((form) => count(form) > 0);
-    if (forms.length > 0) {
-      const entries = Math.max(...forms.map(count));
-      const strongEntries = forms.reduce((sum, form) => sum + count(strongLexeme(form)), 0);
-      return [
-        { typed: word.plain, joined: word.joined, forms, factor: rarity(entries, total), entries, strongEntries },
-      ];
+  const isKnown = ({ forms, meanings }: TypedWord) => [...forms, ...meanings].some((form) => count(form) > 0);
+  const said = words.filter(({ joined, weight }) => !joined && weight === 1);
+  const unknown = said.filter((word) => !word.required && !word.prefix && !isKnown(word));
+  const mayBeMistyped = said.length <= mistypedAmongMax || !words.some(isKnown);
+  const guesses = await guessWords(
+    db,
+    unknown.map(({ plain }) => plain),
+    mayBeMistyped ? anyLikeness : isAkin,
+  );
+  for (const { plain } of words.filter(({ prefix }) => prefix)) {
+    const begun = await wordsBeginningWith(db, plain);
+    if (begun !== null) guesses.set(plain, begun);
+  }
+  const found = words.map((word): TypedTerm[] => {
+    const { plain: typed, joined, weight } = word;
+    const guess = guesses.get(typed);
+    if (guess !== undefined) {
+      const { entries } = guess;
+      const meant = guess.words
+        .flatMap((one) => analyse(one, null))
+        .flatMap(({ plain, stem }) => [plain, stem ?? plain]);
+      const factor = round(rarity(entries, total) * guess.trust * weight);
+      return [{ typed, joined: false, forms: [...new Set(meant)], factor, entries, strongEntries: entries }];
     }
-    const guess = guesses.get(word.plain);
-    if (guess === undefined) return [];
-    const meant = guess.words.flatMap((one) => analyse(one, null)).flatMap(({ plain, stem }) => [plain, stem ?? plain]);
-    const factor = round(rarity(guess.entries, total) * guess.trust);
-    return [
-      {
-        typed: word.plain,
-        joined: false,
-        forms: [...new Set(meant)],
-        factor,
-        entries: guess.entries,
-        strongEntries: guess.entries,
-      },
-    ];
+    const forms = word.forms.filter((form) => count(form) > 0);
+    const entries = Math.max(0, ...forms.map(count));
+    const strongEntries = forms.reduce((sum, form) => sum + count(strongLexeme(form)), 0);
+    const own = forms.length === 0 ? Infinity : rarity(entries, total);
+    const asTyped = { typed, joined, forms, factor: round(own * weight), entries, strongEntries };
+    const meant = word.meanings
+      .filter((meaning) => count(meaning) > 0)
+      .map((meaning) => ({
+        typed,
+        joined,
+        forms: [meaning],
+        // A rare word for a common thing is not worth more for what it means.
+        factor: round(Math.min(own, rarity(count(meaning), total)) * meaningTrust * weight),
+        entries: count(meaning),
+        strongEntries: count(strongLexeme(meaning)),
+      }));
+    return forms.length === 0 ? meant : [asTyped, ...meant];
   });
+  // Of more than can be ranked by, the words themselves come before what else they can mean.
+  return [...found.flatMap((ofWord) => ofWord.slice(0, 1)), ...found.flatMap((ofWord) => ofWord.slice(1))].slice(
+    0,
+    limits.searchWordsMax,
+  );
 }
 
 /** Robertson and Sparck Jones' weight of a word (as in BM25), never negative. */
@@ -129,7 +173,7 @@ async function widened(
   db: Queryable,
   terms: QueryTerm[],
   candidates: Candidates,
-  filters: string[],
+  filters: string[][],
   total: number,
   filtered: number,
 ): Promise<Candidates> {
@@ -148,22 +192,28 @@ async function widened(
 }
 
 interface PageRequest {
-  terms: QueryTerm[];
+  terms: TypedTerm[];
   candidates: Candidates;
-  filters: string[];
+  /** Each a list of lexemes of which any will do. */
+  filters: string[][];
   after: { score: number; sequence: number } | null;
+  /** Beside words and filters (conditionsOf). */
+  conditions: SQL;
   limit: number;
-  now: Date;
 }
 
 /** The rows of a page and one more, if there is one. */
 async function readPage(db: Queryable, request: PageRequest): Promise<PageRow[]> {
-  const { terms, candidates, filters, after, limit, now } = request;
+  const { terms, candidates, filters, after, conditions, limit } = request;
   if (candidates.groups.length === 0 && candidates.since === null) return [];
+  // Of what a word is and can mean, the best counts.
   const score = sql.join(
-    terms.map(
-      ({ factor, forms }) =>
-        sql`${factor * impactPerRank}::float8 * ts_rank(${rankWeights}, e.lexemes, ${anyOf(forms)}::tsquery)`,
+    [...Map.groupBy(terms, ({ typed }) => typed).values()].map(
+      (ofWord) =>
+        sql`greatest(${sql.join(
+          ofWord.map((term) => sql`${term.factor}::float8 * ${impactInEntry(term)}`),
+          sql`, `,
+        )})`,
     ),
     sql` + `,
   );
@@ -174,7 +224,7 @@ async function readPage(db: Queryable, request: PageRequest): Promise<PageRow[]>
         from (
           select r.key, r.sequence, r.score from (
             select e.key, e.sequence::float8 as sequence, ${score} as score from search_entries e
-            where ${matchingAny(terms, candidates, filters)} and ${isCurrent(now)}
+            where ${matchingAny(terms, candidates, filters)} and ${conditions}
             offset 0
           ) r
           where ${after === null ? sql`true` : sql`(r.score, r.sequence) < (${after.score}::float8, ${after.sequence}::float8)`}
@@ -184,11 +234,9 @@ async function readPage(db: Queryable, request: PageRequest): Promise<PageRow[]>
   );
 }
 
-const rankWeights = sql.raw(`'{${labelWeights.join(",")}}'::float4[]`);
-
 /** The condition that selects `candidates` among what passes the filters. */
-function matchingAny(terms: QueryTerm[], candidates: Candidates, filters: string[]): SQL {
-  const filterQueries = filters.map((lexeme) => anyOf([lexeme]));
+function matchingAny(terms: QueryTerm[], candidates: Candidates, filters: string[][]): SQL {
+  const filterQueries = filters.map(anyOf);
   const any = anyOf(terms.flatMap(({ forms }) => forms));
   const newest =
     candidates.since === null
