@@ -31,6 +31,8 @@ export interface DatabaseOptions {
   dataDir?: string;
   /** Connections to a Postgres server. */
   connectionsMax?: number;
+  /** Whether PGlite is to have the type for vectors; a Postgres server has it where pgvector is installed. */
+  vectors?: boolean;
 }
 
 const migrationsFolder = fileURLToPath(new URL("../../migrations", import.meta.url));
@@ -44,7 +46,7 @@ const migrationLock = 7_446_217_301;
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   return options.databaseUrl === undefined
-    ? openPglite(options.dataDir)
+    ? openPglite(options.dataDir, options.vectors ?? false)
     : openPostgres(options.databaseUrl, options.connectionsMax ?? 10);
 }
 
@@ -98,13 +100,15 @@ function preparing<Client extends postgres.Sql | postgres.TransactionSql>(client
   });
 }
 
-async function openPglite(dataDir: string | undefined): Promise<Database> {
+async function openPglite(dataDir: string | undefined, vectors: boolean): Promise<Database> {
   const directory = dataDir === undefined ? undefined : path.resolve(dataDir, "pglite");
   if (dataDir !== undefined) await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const unlock = dataDir === undefined ? async () => {} : await lockDataDir(dataDir);
   try {
     const client = await PGlite.create({
       ...(directory === undefined ? {} : { dataDir: directory }),
+      // Loaded only where it is used: it makes starting slower.
+      ...(vectors ? { extensions: { vector: (await import("@electric-sql/pglite-pgvector")).vector } } : {}),
       // A third of the memory, and faster to reopen, than with PGlite's own settings.
       postgresqlconf: ["shared_buffers=16MB", "wal_buffers=1MB"],
     });
