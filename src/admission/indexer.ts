@@ -1,7 +1,16 @@
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
-import type { Database } from "../db/client.ts";
-import { type Consumer, startConsumer } from "../db/consumer.ts";
+import type { Database, Queryable } from "../db/client.ts";
+import { type Consumer, startConsumer, startOutsideConsumer } from "../db/consumer.ts";
+import {
+  comparePositions,
+  type JournalRow,
+  journalStart,
+  readBacklog,
+  readCheckpoint,
+  rewindConsumer,
+} from "../db/journal.ts";
+import type { MeilisearchEngine } from "../search/meilisearch/meilisearch.ts";
 import type { SearchChange, SearchDocument, SearchEngine } from "../search/port.ts";
 import { type AssessmentRow, createAssessmentStore } from "../things/assessment-store.ts";
 import { descriptionOf, type StoredEntry } from "../things/entry-store.ts";
@@ -9,24 +18,73 @@ import { factsOf } from "../things/facts.ts";
 import { changedEntries } from "./changed-entries.ts";
 import { trustOf } from "./trust.ts";
 
-/** Keeps a search engine in step with the journal. */
+/** The name of the consumer that keeps an engine in step with the journal. */
+export function indexerNameOf(engine: Pick<SearchEngine, "name">): string {
+  return `search-${engine.name}`;
+}
+
+/** Keeps a search engine in the registry's database in step with the journal. */
 export function startIndexer(deps: { db: Database; engine: SearchEngine; clock: Clock }): Consumer {
+  const { db, engine, clock } = deps;
   return startConsumer({
-    name: `search-${deps.engine.name}`,
-    db: deps.db.orm,
+    name: indexerNameOf(engine),
+    db: db.orm,
     batchMax: limits.journalBatchMax,
     async handle(rows, tx) {
-      const now = deps.clock.now();
-      const changed = await changedEntries(rows, tx, now, { discoverable: true });
-      const assessments = await createAssessmentStore(tx).find([...changed.keys()]);
-      const changes = [...changed].map(([key, stored]): SearchChange => ({
-        key,
-        document: stored === undefined ? null : searchDocumentOf(stored, assessments.get(key), now),
-      }));
-      await deps.engine.apply(changes, tx);
+      await engine.apply(await searchChangesOf(rows, tx, clock.now()), tx);
     },
-    afterBatch: () => deps.engine.maintain(),
+    afterBatch: () => engine.maintain(),
   });
+}
+
+/**
+ * Keeps a search engine on another server in step with the journal. Where several processes share the database, one of
+ * them does it at a time.
+ *
+ * @param deps.holder a UUID of this process.
+ */
+export function startOutsideIndexer(deps: {
+  db: Queryable;
+  engine: MeilisearchEngine;
+  clock: Clock;
+  holder: string;
+}): Consumer {
+  const { db, engine, clock, holder } = deps;
+  const name = indexerNameOf(engine);
+  return startOutsideConsumer({
+    name,
+    db,
+    clock,
+    holder,
+    batchMax: limits.journalBatchMax,
+    prepare: (signal) => engine.prepare(() => rewindConsumer(db, name), signal),
+    handle: async (rows, signal) => engine.write(await searchChangesOf(rows, db, clock.now()), signal),
+  });
+}
+
+/**
+ * Whether the index that `consumer` keeps on another server is as good as up to date: filled once, and behind by few changes
+ * that have not waited long.
+ */
+export async function isNearlyUpToDate(db: Queryable, consumer: string, now: Date): Promise<boolean> {
+  const { rows, since } = await readBacklog(db, consumer, limits.searchBacklogMax + 1);
+  if (since === null) return true;
+  if (rows > limits.searchBacklogMax || now.getTime() - since.getTime() > limits.searchLagMsMax) return false;
+  return comparePositions(await readCheckpoint(db, consumer), journalStart) > 0;
+}
+
+/** What has to change in an index because of `rows`: each entry as it is now. */
+export async function searchChangesOf(
+  rows: readonly Pick<JournalRow, "entryKey">[],
+  db: Queryable,
+  now: Date,
+): Promise<SearchChange[]> {
+  const changed = await changedEntries(rows, db, now, { discoverable: true });
+  const assessments = await createAssessmentStore(db).find([...changed.keys()]);
+  return [...changed].map(([key, stored]): SearchChange => ({
+    key,
+    document: stored === undefined ? null : searchDocumentOf(stored, assessments.get(key), now),
+  }));
 }
 
 /** What search needs to know of an entry. */

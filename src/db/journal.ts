@@ -1,4 +1,5 @@
-import { and, asc, desc, eq, sql } from "drizzle-orm";
+import { and, asc, countDistinct, desc, eq, gt, sql } from "drizzle-orm";
+import type { EntryKey } from "../base/ids.ts";
 import type { Queryable } from "./client.ts";
 import { rowsOf } from "./client.ts";
 import { consumers, journal } from "./schema/index.ts";
@@ -91,6 +92,12 @@ export async function isInJournal(db: Queryable, position: JournalPosition): Pro
   return found.length > 0;
 }
 
+/** A batch that was handled: where the consumer is now, and how many rows there were. */
+export interface ConsumedBatch {
+  position: JournalPosition;
+  rows: number;
+}
+
 /**
  * Runs `handle` on the next batch of rows in one transaction with the consumer's checkpoint, so that a batch which
  * fails is handled again. Nodes that share a database take turns. Returns the new checkpoint and how many rows
@@ -101,7 +108,7 @@ export async function consumeBatch(
   consumer: string,
   limit: number,
   handle: (rows: JournalRow[], tx: Queryable) => Promise<void>,
-): Promise<{ position: JournalPosition; rows: number }> {
+): Promise<ConsumedBatch> {
   return db.transaction(async (tx) => {
     const [checkpoint] = await tx.select().from(consumers).where(eq(consumers.name, consumer)).for("update");
     if (checkpoint === undefined) {
@@ -135,12 +142,87 @@ export async function hasBacklog(db: Queryable, consumer: string): Promise<boole
   return answer?.backlog === true;
 }
 
-/** Sends a consumer back to the journal's start: it rebuilds what it keeps. */
-export async function rewindConsumer(db: Queryable, consumer: string): Promise<void> {
+/** What a consumer has not handled yet. */
+export interface Backlog {
+  rows: number;
+  /** When the oldest of the rows was written; null where there is none. */
+  since: Date | null;
+}
+
+/** The rows that the consumer has not handled yet, of which `countedMax` are counted. */
+export async function readBacklog(db: Queryable, consumer: string, countedMax: number): Promise<Backlog> {
+  const after = await readCheckpoint(db, consumer);
+  const [answer] = await rowsOf<{ rows: number; since: number | null }>(
+    db,
+    sql`select count(*)::integer as rows, (extract(epoch from min(at)) * 1000)::float8 as since from (
+          select at from ${journal}
+          where (xid, id) > (${after.xid}::xid8, ${after.id}::bigint)
+            and xid < pg_snapshot_xmin(pg_current_snapshot())
+          order by xid, id limit ${countedMax}) as waiting`,
+  );
+  const since = answer?.since ?? null;
+  return { rows: answer?.rows ?? 0, since: since === null ? null : new Date(since) };
+}
+
+/** How far a consumer has come; the journal's start for one that has not begun. */
+export async function readCheckpoint(db: Queryable, consumer: string): Promise<JournalPosition> {
+  const [checkpoint] = await db
+    .select({ xid: consumers.xid, id: consumers.id })
+    .from(consumers)
+    .where(eq(consumers.name, consumer));
+  return checkpoint ?? journalStart;
+}
+
+/** Moves a checkpoint, if it is still at `from`. False where somebody else has moved it. */
+export async function moveCheckpoint(
+  db: Queryable,
+  consumer: string,
+  from: JournalPosition,
+  to: JournalPosition,
+): Promise<boolean> {
+  if (comparePositions(from, journalStart) === 0) {
+    await db
+      .insert(consumers)
+      .values({ name: consumer, ...journalStart })
+      .onConflictDoNothing();
+  }
+  const moved = await db
+    .update(consumers)
+    .set(to)
+    .where(and(eq(consumers.name, consumer), sql`(xid, id) = (${from.xid}::xid8, ${from.id}::bigint)`))
+    .returning({ name: consumers.name });
+  return moved.length > 0;
+}
+
+/** Puts a checkpoint at `position`, wherever it was. */
+export async function setCheckpoint(db: Queryable, consumer: string, position: JournalPosition): Promise<void> {
+  const { xid, id } = position;
   await db
     .insert(consumers)
-    .values({ name: consumer, ...journalStart })
-    .onConflictDoUpdate({ target: consumers.name, set: journalStart });
+    .values({ name: consumer, xid, id })
+    .onConflictDoUpdate({ target: consumers.name, set: { xid, id } });
+}
+
+/** Sends a consumer back to the journal's start: it rebuilds what it keeps. */
+export async function rewindConsumer(db: Queryable, consumer: string): Promise<void> {
+  await setCheckpoint(db, consumer, journalStart);
+}
+
+/** Keys of all entries that the journal tells of, in their order: those after `after`, at most `limit`. */
+export async function listJournalKeys(db: Queryable, after: EntryKey | null, limit: number): Promise<EntryKey[]> {
+  const rows = await db
+    .selectDistinct({ key: journal.entryKey })
+    .from(journal)
+    .where(after === null ? undefined : gt(journal.entryKey, after))
+    .orderBy(asc(journal.entryKey))
+    .limit(limit);
+  return rows.map(({ key }) => key);
+}
+
+/** How many entries the journal tells of. */
+export async function countJournalKeys(db: Queryable): Promise<number> {
+  const [counted] = await db.select({ keys: countDistinct(journal.entryKey) }).from(journal);
+  return counted?.keys ?? 0;
 }
 
 /**

@@ -1,7 +1,8 @@
 import { and, asc, count, eq, inArray, isNotNull, isNull, lt, lte, or, sql } from "drizzle-orm";
 import type { Queryable } from "../db/client.ts";
 import type { JournalPosition } from "../db/journal.ts";
-import { heldDocuments, leases, peers } from "../db/schema/index.ts";
+import { endLease, takeLease } from "../db/leases.ts";
+import { heldDocuments, peers } from "../db/schema/index.ts";
 
 export type PeerRow = typeof peers.$inferSelect;
 export type NewPeer = typeof peers.$inferInsert;
@@ -172,21 +173,12 @@ export function createPeerStore(db: Queryable) {
 
     /** Takes or keeps the lease `name` until `until`; false while another node has it. */
     async lease(name: string, holder: string, until: Date, now: Date): Promise<boolean> {
-      const taken = await db
-        .insert(leases)
-        .values({ name, holder, until })
-        .onConflictDoUpdate({
-          target: leases.name,
-          set: { holder, until },
-          setWhere: sql`${leases.holder} = ${holder} or ${leases.until} <= ${now.toISOString()}`,
-        })
-        .returning({ holder: leases.holder });
-      return taken.length > 0;
+      return takeLease(db, name, holder, { until, now });
     },
 
     /** Gives the lease back, so that another node need not wait. */
     async endLease(name: string, holder: string): Promise<void> {
-      await db.delete(leases).where(and(eq(leases.name, name), eq(leases.holder, holder)));
+      await endLease(db, name, holder);
     },
   };
 }
