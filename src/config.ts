@@ -39,6 +39,40 @@ export const configSchema = z
       .optional()
       .describe("A Postgres server (15 or later). Default: the embedded database in DATA_DIR."),
     DATA_DIR: z.string().min(1).default("./data").describe("Directory of the embedded database."),
+    SEARCH_ENGINE: z
+      .enum(["postgres", "meilisearch"])
+      .default("postgres")
+      .describe("What searches: `postgres`, the registry's own database; `meilisearch`, the server at MEILI_URL."),
+    MEILI_URL: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe("A Meilisearch server (1.15 or later), such as http://localhost:7700."),
+    MEILI_API_KEY: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("A key of the Meilisearch server that may do everything with the registry's index."),
+    EMBEDDINGS_URL: z
+      .url({ protocol: /^https?$/ })
+      .refine(
+        (url) => !URL.canParse(url) || /^https?:\/\/[^@?#]+$/.test(url),
+        "must be a URL without user name, query and fragment: the key goes into EMBEDDINGS_API_KEY",
+      )
+      .optional()
+      .describe("Base URL of an OpenAI-compatible API, such as http://localhost:11434/v1: adds meaning to search."),
+    EMBEDDINGS_MODEL: z.string().min(1).max(200).optional().describe("The model that it is to embed with."),
+    EMBEDDINGS_API_KEY: z
+      .string()
+      .min(1)
+      .regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces")
+      .optional()
+      .describe("The key for EMBEDDINGS_URL, if it asks for one."),
+    EMBEDDINGS_TOKENS_PER_DAY: z.coerce
+      .number("must be a number")
+      .int()
+      .min(0)
+      .default(5_000_000)
+      .describe("Tokens that may be embedded a day (UTC), by all nodes together; 0: as many as it takes."),
     ADMISSION: z
       .enum(["signed", "open", "token"])
       .default("signed")
@@ -124,13 +158,21 @@ export const configSchema = z
     path: ["PUBLIC_URL"],
     message: "must be set when FEDERATION is on: it is the name by which peers know this registry",
   })
+  .refine((config) => config.SEARCH_ENGINE !== "meilisearch" || config.MEILI_URL !== undefined, {
+    path: ["MEILI_URL"],
+    message: "must be set when SEARCH_ENGINE is meilisearch",
+  })
+  .refine((config) => config.EMBEDDINGS_URL === undefined || config.EMBEDDINGS_MODEL !== undefined, {
+    path: ["EMBEDDINGS_MODEL"],
+    message: "must be set when EMBEDDINGS_URL is, such as text-embedding-3-small",
+  })
   .refine((config) => !config.LAN_PROXY || config.READ_ACCESS === "open", {
     path: ["LAN_PROXY"],
     message: "must be off when READ_ACCESS is token: names would be announced of what not everybody may read",
   });
 
 /** Variables whose values must not be printed. */
-export const secretNames = ["ADMIN_TOKEN", "DATABASE_URL"] as const;
+export const secretNames = ["ADMIN_TOKEN", "DATABASE_URL", "MEILI_API_KEY", "EMBEDDINGS_API_KEY"] as const;
 
 export interface Config {
   host: string;
@@ -140,6 +182,17 @@ export interface Config {
   publicUrl: string | null;
   databaseUrl: string | null;
   dataDir: string;
+  searchEngine: "postgres" | "meilisearch";
+  /** Set where `searchEngine` is meilisearch. */
+  meiliUrl: string | null;
+  meiliApiKey: string | null;
+  /** Null: search goes by words alone. */
+  embeddingsUrl: string | null;
+  /** Set where `embeddingsUrl` is. */
+  embeddingsModel: string | null;
+  embeddingsApiKey: string | null;
+  /** 0: without a bound. */
+  embeddingsTokensPerDay: number;
   admission: "signed" | "open" | "token";
   readAccess: "open" | "token";
   adminToken: string | null;
@@ -188,6 +241,13 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     publicUrl: config.PUBLIC_URL ?? null,
     databaseUrl: config.DATABASE_URL ?? null,
     dataDir: config.DATA_DIR,
+    searchEngine: config.SEARCH_ENGINE,
+    meiliUrl: config.MEILI_URL ?? null,
+    meiliApiKey: config.MEILI_API_KEY ?? null,
+    embeddingsUrl: config.EMBEDDINGS_URL ?? null,
+    embeddingsModel: config.EMBEDDINGS_MODEL ?? null,
+    embeddingsApiKey: config.EMBEDDINGS_API_KEY ?? null,
+    embeddingsTokensPerDay: config.EMBEDDINGS_TOKENS_PER_DAY,
     admission: config.ADMISSION,
     readAccess: config.READ_ACCESS,
     adminToken: config.ADMIN_TOKEN ?? null,

@@ -1,20 +1,24 @@
+import { randomUUID } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { serve, type ServerType } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import packageJson from "../package.json" with { type: "json" };
 import { type Admission, createAdmission } from "./admission/admission.ts";
 import { startAssessor } from "./admission/assessor.ts";
+import { startEmbedder } from "./admission/embedder.ts";
 import { startExpiry } from "./admission/expiry.ts";
 import { createIndexWait } from "./admission/index-wait.ts";
-import { startIndexer } from "./admission/indexer.ts";
+import { indexerNameOf, isNearlyUpToDate, startIndexer, startOutsideIndexer } from "./admission/indexer.ts";
 import { startPathIndexer } from "./admission/path-indexer.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { createEgress, type Egress } from "./base/egress.ts";
 import { createHostBudget, withHostBudget } from "./base/host-budget.ts";
+import { limits } from "./base/limits.ts";
 import { loggerOf } from "./base/log.ts";
 import { type Config, isLoopbackHost } from "./config.ts";
 import { type Database, type DatabaseOptions, openDatabase, pingDatabase } from "./db/client.ts";
-import { establishEpoch, type JournalPosition } from "./db/journal.ts";
+import type { Consumer } from "./db/consumer.ts";
+import { establishEpoch, type JournalPosition, readBacklog } from "./db/journal.ts";
 import { createLogReader, startPublicLog } from "./db/public-log.ts";
 import type { Federation } from "./federation/federation.ts";
 import { createApp } from "./http/app.ts";
@@ -28,6 +32,10 @@ import { loadRegistryKey, registryDidDocument, registrySigningKey } from "./iden
 import { createRequestNonces } from "./identity/request-nonces.ts";
 import { createDidResolver, type DidResolver } from "./identity/resolver.ts";
 import { createLan, type LanOptions, type LanParts } from "./lan/lan.ts";
+import { createCapabilityCatalogue } from "./search/catalogue.ts";
+import { createFallbackSearch } from "./search/fallback.ts";
+import { createHybridSearch } from "./search/hybrid.ts";
+import type { SearchEngine } from "./search/port.ts";
 import { createPostgresSearch } from "./search/postgres.ts";
 import { createAssessmentStore } from "./things/assessment-store.ts";
 import { createEntryReader } from "./things/entry-store.ts";
@@ -82,9 +90,18 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   const resolver = createDidResolver({ egress, clock, allowPrivateAddresses });
 
   const metrics = createMetrics(packageJson.version);
-  const engine = createPostgresSearch({ db: db.orm });
-  const indexer = startIndexer({ db, engine, clock });
+  const holder = randomUUID();
+  const postgres = createPostgresSearch({ db: db.orm });
+  const indexer = startIndexer({ db, engine: postgres, clock });
   stack.defer(() => indexer.stop());
+  const meilisearch = await openMeilisearch(config, { db, epoch, postgres, clock, holder });
+  if (meilisearch !== null) {
+    stack.defer(() => meilisearch.indexer.stop());
+    metrics.watchSearchBacklog(meilisearch.countBacklog);
+  }
+  const words = meilisearch?.engine ?? postgres;
+  const meaning = await openMeaning(config, { db, words, clock, holder });
+  if (meaning !== null) stack.defer(() => meaning.stop());
 
   const pathIndexer = startPathIndexer({ db, clock });
   stack.defer(() => pathIndexer.stop());
@@ -101,6 +118,8 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
   let wakeFederation = () => {};
   const onAppend = (position: JournalPosition) => {
     indexer.wake();
+    meilisearch?.indexer.wake();
+    meaning?.embedder.wake();
     publicLog.wake();
     assessor.wake();
     events.wake(position);
@@ -157,7 +176,8 @@ export async function startService(config: Config, parts: ServiceParts = {}): Pr
     entries,
     versions: createVersionReader(db.orm),
     assessments: createAssessmentStore(db.orm),
-    search: engine,
+    search: meaning?.engine ?? words,
+    catalogue: createCapabilityCatalogue({ db: db.orm }),
     searchable: (position) => indexWait.searchable(position),
     jsonPath,
     events,
@@ -218,8 +238,68 @@ async function openFederation(
   });
 }
 
-function databaseOptions({ databaseUrl, dataDir }: Config): DatabaseOptions {
-  return databaseUrl === null ? { dataDir } : { databaseUrl };
+/**
+ * Search in Meilisearch, with the database's engine as its stand-in, if the configuration has it; only then is its client
+ * loaded. Nothing here waits for the server: it may be down.
+ */
+async function openMeilisearch(
+  config: Config,
+  parts: { db: Database; epoch: string; postgres: SearchEngine; clock: Clock; holder: string },
+): Promise<{ engine: SearchEngine; indexer: Consumer; countBacklog: () => Promise<number> } | null> {
+  const { searchEngine, meiliUrl, meiliApiKey } = config;
+  if (searchEngine !== "meilisearch" || meiliUrl === null) return null;
+  const { createMeilisearch, indexUidOf } = await import("./search/meilisearch/meilisearch.ts");
+  const { epoch, postgres, clock, holder } = parts;
+  const db = parts.db.orm;
+  const engine = createMeilisearch({
+    server: { url: meiliUrl, apiKey: meiliApiKey },
+    uid: indexUidOf(epoch),
+    catalogue: postgres,
+  });
+  const consumer = indexerNameOf(engine);
+  const isReady = () => isNearlyUpToDate(db, consumer, clock.now());
+  return {
+    engine: createFallbackSearch({ preferred: engine, fallback: postgres, isReady, clock }),
+    indexer: startOutsideIndexer({ db, engine, clock, holder }),
+    countBacklog: async () => (await readBacklog(db, consumer, limits.searchBacklogCountedMax)).rows,
+  };
+}
+
+/**
+ * Search by words and by meaning, if the configuration has an endpoint for embeddings; only then is its client loaded.
+ * Nothing here waits for the endpoint. Null, and a log record that says what to do, where the database has no pgvector.
+ */
+async function openMeaning(
+  config: Config,
+  parts: { db: Database; words: SearchEngine; clock: Clock; holder: string },
+): Promise<{ engine: SearchEngine; embedder: Consumer; stop: () => Promise<void> } | null> {
+  const { embeddingsUrl: url, embeddingsModel: model } = config;
+  if (url === null || model === null) return null;
+  const { db, words, clock, holder } = parts;
+  const { openEmbeddings } = await import("./search/embeddings/embeddings.ts");
+  const { VectorExtensionError } = await import("./search/embeddings/vector-extension.ts");
+  const log = loggerOf("embeddings");
+  if (url.startsWith("http:") && !isLoopbackHost(new URL(url).hostname)) {
+    log.warning("EMBEDDINGS_URL is plain http to another host: texts and the key can be read on the way");
+  }
+  const settings = { url, model, apiKey: config.embeddingsApiKey, tokensPerDay: config.embeddingsTokensPerDay };
+  try {
+    const embeddings = await openEmbeddings(settings, { db: db.orm, clock });
+    const embedder = startEmbedder({ db, embeddings, clock, holder });
+    const stop = async () => {
+      await embedder.stop();
+      await embeddings.close();
+    };
+    return { engine: createHybridSearch({ words, meaning: embeddings, db: db.orm }), embedder, stop };
+  } catch (error) {
+    if (!(error instanceof VectorExtensionError)) throw error;
+    log.error("search goes by words alone: {error}", { error: error.message });
+    return null;
+  }
+}
+
+function databaseOptions({ databaseUrl, dataDir, embeddingsUrl }: Config): DatabaseOptions {
+  return databaseUrl === null ? { dataDir, vectors: embeddingsUrl !== null } : { databaseUrl };
 }
 
 function lanOptions({ host, lan, lanProxy, lanInterfaces, lanTtlSeconds }: Config): LanOptions {

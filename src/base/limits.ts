@@ -41,6 +41,30 @@ export const limits = {
   snippetCharactersMax: 1_000,
   /** Values of one repeatable search filter. */
   searchFilterValuesMax: 16,
+  /** Texts of one entry that get a vector each. */
+  embeddingTextsPerEntryMax: 64,
+  /** Characters of one of them. */
+  embeddingTextCharactersMax: 6_000,
+  /** Characters of a query that are embedded. */
+  queryEmbeddingCharactersMax: 2_000,
+  /** Texts in one request for embeddings, and their characters. */
+  embeddingTextsPerRequestMax: 64,
+  embeddingRequestCharactersMax: 48_000,
+  /** Numbers in a vector: what pgvector can store. */
+  embeddingDimensionsMax: 16_000,
+  /** Bytes of an answer with embeddings. */
+  embeddingAnswerBytesMax: 32 * 1024 * 1024,
+  /** Milliseconds that a request for embeddings may take. */
+  embeddingMsMax: 60_000,
+  /** How long an endpoint for embeddings may ask not to be asked again, in milliseconds. */
+  embeddingRetryMsMax: 60 * 60 * 1000,
+  /** Rows of the journal whose entries are embedded before the next ones are looked at. */
+  embeddingBatchMax: 50,
+  /** Milliseconds that a search waits for the vector of its words. */
+  queryEmbeddingWaitMsMax: 800,
+  /** How long no vector of a query is asked for after a failure: doubled each time, up to the second number, milliseconds. */
+  queryEmbeddingPauseMsMin: 1_000,
+  queryEmbeddingPauseMsMax: 60_000,
   /** Redirects that an outgoing request follows, each one checked like the first. */
   egressRedirectsMax: 3,
   /** Bytes of an outgoing request's answer, after decompression. */
@@ -99,6 +123,12 @@ export const limits = {
   indexWaitWritesPerSecondMax: 100,
   /** How long an answer to a write waits until search has the write, in milliseconds. */
   indexWaitMsMax: 1_000,
+  /** Changes of entries that search on another server may lag behind before the database answers in its place. */
+  searchBacklogMax: 500,
+  /** How long such a change may have waited, in milliseconds. */
+  searchLagMsMax: 30_000,
+  /** Changes that such a server does not know yet and that are counted. */
+  searchBacklogCountedMax: 1_000_000,
   /** Faults of one document that a problem lists. */
   validationErrorsMax: 50,
   /** Seconds that a registration may ask to last: the largest that a Postgres integer holds, 68 years. */

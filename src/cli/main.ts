@@ -18,6 +18,7 @@ const commands = {
   verify: async () => (await import("./verify.ts")).addVerifyCommand,
   register: async () => (await import("./register.ts")).addRegisterCommand,
   search: async () => (await import("./search.ts")).addSearchCommand,
+  capabilities: async () => (await import("./capabilities.ts")).addCapabilitiesCommand,
   lan: async () => (await import("./lan.ts")).addLanCommand,
   retract: async () => (await import("./retract.ts")).addRetractCommand,
   heartbeat: async () => (await import("./heartbeat.ts")).addHeartbeatCommand,
@@ -25,6 +26,7 @@ const commands = {
   unlist: async () => (await import("./unlist.ts")).addUnlistCommand,
   peers: async () => (await import("./peers.ts")).addPeersCommand,
   tokens: async () => (await import("./tokens.ts")).addTokensCommand,
+  reindex: async () => (await import("./reindex.ts")).addReindexCommand,
   audit: async () => (await import("./audit.ts")).addAuditCommand,
 } satisfies Record<string, () => Promise<AddCommand>>;
 

@@ -44,7 +44,43 @@ export interface SearchItem {
   origin: string | null;
   /** The registry that it came from has not been heard for long. */
   stale: boolean;
+  /** Milliseconds in which it promises to answer. */
+  latency: number | null;
   href: string;
+  explanation?: SearchExplanation;
+}
+
+/** How a score came about. */
+export interface SearchExplanation {
+  engine: string;
+  score: number;
+  words: {
+    word: string;
+    forms: string[];
+    score: number;
+    rarity: number;
+    impact: number;
+    places: { field: string; affordance: string | null; weight: number }[];
+  }[];
+  rules?: { rule: string; score: number }[];
+  lists?: { engine: string; rank: number; score: number }[];
+}
+
+/** Names of capabilities, and in how many entries they are. */
+export interface CapabilitiesAnswer {
+  items: { capability: string; count: number }[];
+  next: string | null;
+  /** No name starts with what was asked for: these are the nearest. */
+  nearest: boolean;
+}
+
+export interface RelatedAnswer {
+  capability: string;
+  count: number;
+  spellings: CapabilitiesAnswer["items"];
+  similar: CapabilitiesAnswer["items"];
+  together: CapabilitiesAnswer["items"];
+  approximate: boolean;
 }
 
 export interface SearchAnswer {
@@ -133,6 +169,8 @@ export interface RegistryClient {
   /** The current document of an entry; null if there is none. */
   find(id: string): Promise<FetchedDocument | null>;
   search(query: URLSearchParams): Promise<SearchAnswer>;
+  capabilities(query: URLSearchParams): Promise<CapabilitiesAnswer>;
+  relatedCapabilities(name: string): Promise<RelatedAnswer>;
   /** What it finds on its local network. */
   lan(): Promise<LanAnswer>;
   /** Renews an entry, signed by its controller's key; `ttlSeconds` null: for the ttl that it has. */
@@ -202,6 +240,18 @@ export function createRegistryClient({ registry, token }: { registry: string; to
       const response = await read(`${registry}/search?${query}`, "application/json");
       if (!response.ok) throw await refusalOf(response);
       return (await jsonOf(response)) as SearchAnswer;
+    },
+
+    async capabilities(query) {
+      const response = await read(`${registry}/capabilities?${query}`, "application/json");
+      if (!response.ok) throw await refusalOf(response);
+      return (await jsonOf(response)) as CapabilitiesAnswer;
+    },
+
+    async relatedCapabilities(name) {
+      const response = await read(`${registry}/capabilities/${encodeURIComponent(name)}`, "application/json");
+      if (!response.ok) throw await refusalOf(response);
+      return (await jsonOf(response)) as RelatedAnswer;
     },
 
     async lan() {

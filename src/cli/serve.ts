@@ -8,13 +8,18 @@ import { readLocalFile } from "./documents.ts";
 import { isSystemError, Refusal, UsageError } from "./failure.ts";
 import { say, type Terminal } from "./terminal.ts";
 
-/** Flag by configuration variable. ADMIN_TOKEN has none: everybody on a machine can read command lines. */
+/** Flag by configuration variable. Tokens and keys have none: everybody on a machine can read command lines. */
 const flagNames = {
   HOST: "host",
   PORT: "port",
   PUBLIC_URL: "publicUrl",
   DATABASE_URL: "databaseUrl",
   DATA_DIR: "dataDir",
+  SEARCH_ENGINE: "searchEngine",
+  MEILI_URL: "meiliUrl",
+  EMBEDDINGS_URL: "embeddingsUrl",
+  EMBEDDINGS_MODEL: "embeddingsModel",
+  EMBEDDINGS_TOKENS_PER_DAY: "embeddingsTokensPerDay",
   ADMISSION: "admission",
   READ_ACCESS: "readAccess",
   ALLOW_PRIVATE_ADDRESSES: "allowPrivateAddresses",
@@ -43,7 +48,8 @@ const echoMs = 500;
 
 const help = `
 Every flag has an environment variable (--public-url: PUBLIC_URL), which may also stand in the file of --env-file; see
-.env.example. Flags win over the environment, the environment over the file. ADMIN_TOKEN has no flag.
+.env.example. Flags win over the environment, the environment over the file. ADMIN_TOKEN, MEILI_API_KEY and
+EMBEDDINGS_API_KEY have no flag.
 
 Examples:
   npx thingstead serve
@@ -61,6 +67,13 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
     .option("--public-url <url>", "the origin that others see (default: http://localhost:PORT)")
     .option("--database-url <url>", "a Postgres server (default: the embedded database)")
     .option("--data-dir <directory>", "where the embedded database lives (default: ./data)")
+    .addOption(
+      new Option("--search-engine <engine>", "what searches (default: postgres)").choices(["postgres", "meilisearch"]),
+    )
+    .option("--meili-url <url>", "the Meilisearch server, where that searches")
+    .option("--embeddings-url <url>", "an OpenAI-compatible API that adds meaning to search")
+    .option("--embeddings-model <name>", "the model that it is to embed with")
+    .option("--embeddings-tokens-per-day <number>", "tokens that may be embedded a day (default: 5000000)")
     .addOption(new Option("--admission <mode>", "who may write (default: signed)").choices(["signed", "open", "token"]))
     .addOption(new Option("--read-access <mode>", "who may read (default: open)").choices(["open", "token"]))
     .option("--allow-private-addresses", "let DIDs lead to private addresses: tests and closed networks only")
@@ -106,7 +119,8 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   await service.close();
 }
 
-function readConfig(env: Record<string, string | undefined>): Config {
+/** Throws a UsageError that names every fault. */
+export function readConfig(env: Record<string, string | undefined>): Config {
   try {
     return loadConfig(env);
   } catch (error) {
@@ -195,7 +209,8 @@ async function stopSignal(terminal: Terminal): Promise<void> {
   void delay(echoMs, undefined, { ref: false }).then(() => process.on("SIGINT", force).on("SIGTERM", force));
 }
 
-async function readEnvFile(file: string | undefined): Promise<Record<string, string | undefined>> {
+/** The variables in a file in the form of .env.example; none without a file. */
+export async function readEnvFile(file: string | undefined): Promise<Record<string, string | undefined>> {
   return file === undefined ? {} : parseEnv(Buffer.from(await readLocalFile(file)).toString("utf8"));
 }
 

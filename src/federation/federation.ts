@@ -275,6 +275,7 @@ export async function startFederation(deps: FederationDeps) {
     search: (queryString: string) =>
       searchPeers(queryString, { peers, egress, resolver: deps.resolver, isStale, clock }),
     isStale,
+    staleOrigins: () => directory.staleOrigins(),
 
     peers: {
       list: async () => reports(await peers.list()),

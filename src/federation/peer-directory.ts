@@ -12,6 +12,8 @@ export interface PeerDirectory {
   isBlocked(origin: string): Promise<boolean>;
   /** Whether the peer of an origin was not heard of for longer than configured, as far as is known in memory. */
   isStale(origin: string): boolean;
+  /** The origins of which that is so. */
+  staleOrigins(): Promise<string[]>;
   /** To be called at each change of a peer. */
   forget(): void;
 }
@@ -41,6 +43,11 @@ export function createPeerDirectory(deps: {
     return known;
   }
 
+  function areStale(ofOrigin: readonly PeerRow[]): boolean {
+    const heardSince = deps.clock.now().getTime() - deps.staleAfterSeconds * 1000;
+    return ofOrigin.every(({ lastHeard, created }) => (lastHeard ?? created).getTime() < heardSince);
+  }
+
   return {
     async findByActor(actor) {
       return (await refreshed()).byActor.get(actor) ?? null;
@@ -52,9 +59,11 @@ export function createPeerDirectory(deps: {
       // Readers do not wait for it: they are told what was known a moment ago.
       void refreshed().catch(() => {});
       const ofOrigin = known?.rows.filter((row) => row.origin === origin) ?? [];
-      if (ofOrigin.length === 0) return false;
-      const heardSince = deps.clock.now().getTime() - deps.staleAfterSeconds * 1000;
-      return ofOrigin.every(({ lastHeard, created }) => (lastHeard ?? created).getTime() < heardSince);
+      return ofOrigin.length > 0 && areStale(ofOrigin);
+    },
+    async staleOrigins() {
+      const byOrigin = Map.groupBy((await refreshed()).rows, ({ origin }) => origin);
+      return [...byOrigin].flatMap(([origin, rows]) => (areStale(rows) ? [origin] : []));
     },
     forget() {
       known = null;

@@ -9,6 +9,7 @@ import type { RequestNonces } from "../identity/request-nonces.ts";
 import type { DidResolver } from "../identity/resolver.ts";
 import type { LogReader } from "../db/public-log.ts";
 import type { SigningKey } from "../identity/keys.ts";
+import type { CapabilityCatalogue } from "../search/catalogue.ts";
 import type { SearchEngine } from "../search/port.ts";
 import type { FederationPort } from "./federation-port.ts";
 import type { EventStreams } from "./events/event-streams.ts";
@@ -68,6 +69,7 @@ export interface HttpDeps {
   versions: VersionReader;
   assessments: Pick<AssessmentStore, "find">;
   search: SearchEngine;
+  catalogue: CapabilityCatalogue;
   /** Waits until search has what was written at `position`, within limits. */
   searchable(position: JournalPosition): Promise<boolean>;
   jsonPath: JsonPathSearch;

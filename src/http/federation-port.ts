@@ -33,6 +33,8 @@ export interface FederationPort {
   search(queryString: string): Promise<LiveSearch>;
   /** Whether the peer that entries of `origin` came from has been silent for longer than configured. */
   isStale(origin: string): boolean;
+  /** The origins of which that is so. */
+  staleOrigins(): Promise<string[]>;
   readonly peers: PeersPort;
 }
 

@@ -43,7 +43,7 @@ export function keyOfLiveHit({ controller, thingId }: LiveHit): EntryKey {
 }
 
 /** Parameters that are about this registry alone, and not passed on. */
-const localParameters = ["scope", "origin", "facets", "documents"];
+const localParameters = ["scope", "origin", "stale", "facets", "documents", "explain"];
 
 /** What peers are asked, of a request to `/search`. */
 export function liveQueryOf(requestUrl: string): string {

@@ -32,6 +32,19 @@ export function createMetrics(version: string) {
         }),
       );
     },
+    /** Shows how far search on another server lags behind. */
+    watchSearchBacklog(count: () => Promise<number>) {
+      registry.registerMetric(
+        new Gauge({
+          name: "thingstead_search_backlog",
+          help: "Changes of entries that the search server does not know yet.",
+          registers: [],
+          async collect() {
+            this.set(await count());
+          },
+        }),
+      );
+    },
     /** Shows how `list`'s peers stand. */
     watchPeers(list: () => Promise<PeerReport[]>) {
       registry.registerMetric(

@@ -30,6 +30,7 @@ export const disabledFederation: FederationPort = {
   isFollower: async () => false,
   search: reject,
   isStale: () => false,
+  staleOrigins: async () => [],
   peers: {
     list: async () => [],
     follow: reject,

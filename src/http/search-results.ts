@@ -3,7 +3,8 @@ import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
 import { snippetOf } from "../base/shown-text.ts";
 import type { Trust } from "../admission/trust.ts";
-import { facetNames, type FacetName, type SearchHit } from "../search/port.ts";
+import { facetNames, type FacetName, type HitExplanation, type SearchHit } from "../search/port.ts";
+import { withPlaces } from "../search/explain.ts";
 import { descriptionOf } from "../things/entry-store.ts";
 import { factsOf, type ThingFacts } from "../things/facts.ts";
 import type { HttpDeps } from "./deps.ts";
@@ -19,7 +20,7 @@ import {
   matchedIn,
   type RankedEntry,
 } from "./live-search.ts";
-import type { SearchAnswer, SearchItem, SearchParameters } from "./search-schemas.ts";
+import { pointInTime, type SearchAnswer, type SearchItem, type SearchParameters } from "./search-schemas.ts";
 import { type TrustedEntry, withTrust } from "./trusted-entries.ts";
 
 /** Stands before texts of strangers in every answer, where a language model may read them. */
@@ -36,15 +37,19 @@ interface Found {
 
 interface FoundPage extends Omit<SearchAnswer, "notice" | "items"> {
   found: Found[];
+  /** Parts of search that others stood in for. */
+  degraded: string[];
 }
 
 /** A page of what this registry has. Throws `invalid-parameter` for unknown facets and for a cursor that is none of ours. */
 export async function searchHere(query: SearchParameters, deps: HttpDeps): Promise<FoundPage> {
+  requireOrder(query);
   const now = deps.clock.now();
+  const { since, cursor } = sinceOf(query, now);
   const page = await deps.search.search(
     {
       words: query.q,
-      order: "newest",
+      order: query.order,
       filters: {
         capability: query.capability,
         type: query.type,
@@ -60,17 +65,57 @@ export async function searchHere(query: SearchParameters, deps: HttpDeps): Promi
       controller: query.controller ?? null,
       origin: query.origin ?? null,
       verified: query.verified === undefined ? null : query.verified === "true",
-      latencyMsMax: null,
-      modifiedSince: null,
-      withoutOrigins: [],
+      latencyMsMax: query.maxLatency ?? null,
+      modifiedSince: since?.at ?? null,
+      withoutOrigins: query.stale === "false" ? await deps.federation.staleOrigins() : [],
       facets: parseFacets(query.facets),
       limit: query.limit,
-      cursor: query.cursor ?? null,
-      explain: false,
+      cursor,
+      explain: query.explain === "true",
     },
     now,
   );
-  return { found: await readHits(page.hits, query, deps), facets: page.facets, next: page.next };
+  return {
+    found: await readHits(page.hits, query, deps),
+    facets: page.facets,
+    next: page.next !== null && since?.isRelative === true ? pinned(since.at, page.next) : page.next,
+    degraded: page.degraded ?? [],
+  };
+}
+
+/** Throws `invalid-parameter` for an order that the query cannot have. */
+function requireOrder({ q, order }: SearchParameters): void {
+  if (q.trim() === "" || order === "newest") return;
+  const description = "must not be given with words (q), which are ranked by how well they are answered";
+  throw new Problem("invalid-parameter", `order: ${description}. Leave out one of them.`, {
+    validationErrors: [{ field: "order", description }],
+  });
+}
+
+/**
+ * The instant since which changes are asked for, and the engine's cursor. Back from now is back from the first page: `next`
+ * holds that instant, so that all pages answer one query.
+ */
+function sinceOf(
+  query: SearchParameters,
+  now: Date,
+): { since: { at: Date; isRelative: boolean } | null; cursor: string | null } {
+  const { modifiedSince } = query;
+  const cursor = query.cursor ?? null;
+  const since = modifiedSince === undefined ? null : pointInTime(modifiedSince, now);
+  if (since?.isRelative !== true || cursor === null) return { since, cursor };
+  const [, ms, rest] = /^(\d{1,14})~(.+)$/s.exec(cursor) ?? [];
+  if (ms === undefined || rest === undefined || Number(ms) > now.getTime()) {
+    const description = "must be `next` of the page before, and all other parameters as there";
+    throw new Problem("invalid-parameter", `cursor: ${description}.`, {
+      validationErrors: [{ field: "cursor", description }],
+    });
+  }
+  return { since: { at: new Date(Number(ms)), isRelative: true }, cursor: rest };
+}
+
+function pinned(at: Date, cursor: string): string {
+  return `${at.getTime()}~${cursor}`;
 }
 
 /** The index may lag behind: what is shown, and whether, is read from the entries. */
@@ -114,7 +159,13 @@ export async function searchEverywhere(query: SearchParameters, liveQuery: strin
     const shown = known.get(key) ?? (hit === undefined ? null : foundLive(key, hit));
     return shown === null ? [] : [{ ...shown, item: { ...shown.item, score } }];
   });
-  return { found: found.slice(0, query.limit), facets: here.facets, next: null, peers: live.peers };
+  return {
+    found: found.slice(0, query.limit),
+    facets: here.facets,
+    next: null,
+    peers: live.peers,
+    degraded: here.degraded,
+  };
 }
 
 /** Whether a peer's item can be what the filters asked for; the peer has looked at the others. */
@@ -134,10 +185,11 @@ function isAsked(trust: Trust, query: SearchParameters): boolean {
 
 function foundHere(hit: SearchHit, { stored, trust, lookalike }: TrustedEntry, deps: HttpDeps): Found {
   const { entry, document } = stored;
+  const facts = factsOf(descriptionOf(stored));
   const item = {
     score: hit.score,
     id: entry.thingId,
-    ...textsOf(factsOf(descriptionOf(stored)), hit.matched),
+    ...textsOf(facts, hit.matched),
     controller: entry.controller,
     verified: trust.state === "verified",
     verification: trust.state,
@@ -145,7 +197,10 @@ function foundHere(hit: SearchHit, { stored, trust, lookalike }: TrustedEntry, d
     lookalike,
     origin: entry.origin,
     stale: isStale(entry, deps),
+    modified: entry.modified.toISOString(),
+    latency: facts.latencyMs,
     href: entryUrl(deps.publicUrl(), entry),
+    ...(hit.explanation === undefined ? {} : { explanation: shownExplanation(withPlaces(hit.explanation, facts)) }),
   };
   return { key: entry.key, item, signed: entry.controller === null ? null : document };
 }
@@ -164,6 +219,8 @@ function foundLive(key: EntryKey, hit: LiveHit): Found {
     lookalike: null,
     origin: hit.peer,
     stale: false,
+    modified: null,
+    latency: facts.latencyMs,
     href: hrefAtPeer(hit),
   };
   return { key, item, signed: hit.document };
@@ -186,8 +243,21 @@ function textsOf(
   };
 }
 
+/** Names of affordances in it are the publisher's. */
+function shownExplanation(explanation: HitExplanation): HitExplanation {
+  const words = explanation.words.map((word) => ({
+    ...word,
+    places: word.places.map((place) => ({
+      ...place,
+      affordance: place.affordance === null ? null : snippetOf(place.affordance, limits.snippetTitleCharactersMax),
+    })),
+  }));
+  return { ...explanation, words };
+}
+
 /** The answer, with the signed documents if they are asked for, as many as fit. */
-export function answerOf({ found, ...page }: FoundPage, { documents }: SearchParameters): SearchAnswer {
+export function answerOf(page: FoundPage, { documents }: SearchParameters): SearchAnswer {
+  const { found, facets, next, peers } = page;
   let characters = 0;
   const items = found.map(({ item, signed }) => {
     if (documents !== "true") return item;
@@ -195,7 +265,7 @@ export function answerOf({ found, ...page }: FoundPage, { documents }: SearchPar
     characters += signed.length;
     return { ...item, document: signed };
   });
-  return { notice, items, ...page };
+  return { notice, items, facets, next, ...(peers === undefined ? {} : { peers }) };
 }
 
 function parseFacets(text: string): FacetName[] {

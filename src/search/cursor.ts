@@ -2,7 +2,10 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { limits } from "../base/limits.ts";
 import { Problem } from "../base/problem.ts";
-import type { SearchQuery } from "./port.ts";
+import type { BrowseOrder, SearchQuery } from "./port.ts";
+
+/** The end of the year 9999, after which instants are written otherwise. */
+const instantMsMax = 253_402_300_799_999;
 
 const form = z.string().regex(/^[^\0]{1,64}$/u);
 
@@ -25,14 +28,26 @@ const rankedSchema = z.strictObject({
 });
 export type RankedCursor = z.infer<typeof rankedSchema>;
 
-/** Where a page of the newest entries ended. */
-const browsedSchema = z.strictObject({ query: z.string(), sequence: z.int() });
+/** Where a page of entries without words ended: in what they are ordered by, and by sequence number. */
+const browsedSchema = z.strictObject({
+  query: z.string(),
+  /** Milliseconds since 1970, the key of a title, or null where entries are ordered by sequence number only. */
+  place: z.union([z.int().min(0).max(instantMsMax), z.string().regex(/^[^\0]{0,128}$/u), z.null()]),
+  sequence: z.int(),
+});
 export type BrowsedCursor = z.infer<typeof browsedSchema>;
+export type BrowsedPlace = Omit<BrowsedCursor, "query">;
 
-/** What must not change from page to page. */
+const placeTypes: Record<BrowseOrder, string> = { newest: "object", modified: "number", title: "string" };
+
+/**
+ * What must not change from page to page. Origins that are left out may: they are left out because they are silent, and
+ * one can fall silent between two pages.
+ */
 export function fingerprintOf(query: SearchQuery): string {
-  const { words, filters, controller, origin, verified } = query;
-  const said = JSON.stringify([words, Object.entries(filters).sort(), controller, origin, verified]);
+  const { words, order, filters, controller, origin, verified, latencyMsMax, modifiedSince } = query;
+  const filtered = Object.entries(filters).sort();
+  const said = JSON.stringify([words, order, filtered, controller, origin, verified, latencyMsMax, modifiedSince]);
   return createHash("sha256").update(said.toWellFormed()).digest("base64url").slice(0, 12);
 }
 
@@ -41,8 +56,8 @@ export function encodeRankedCursor(cursor: RankedCursor): string {
   return encoded([query, terms, groups, since, score, sequence]);
 }
 
-export function encodeBrowsedCursor({ query, sequence }: BrowsedCursor): string {
-  return encoded([query, sequence]);
+export function encodeBrowsedCursor({ query, place, sequence }: BrowsedCursor): string {
+  return encoded([query, place, sequence]);
 }
 
 function encoded(values: unknown[]): string {
@@ -56,9 +71,11 @@ export function decodeRankedCursor(text: string, fingerprint: string): RankedCur
 }
 
 /** Throws `invalid-parameter` (400) unless `text` was made by `encodeBrowsedCursor` for the same query. */
-export function decodeBrowsedCursor(text: string, fingerprint: string): BrowsedCursor {
-  const [query, sequence] = valuesOf(text);
-  return checked(browsedSchema.safeParse({ query, sequence }), fingerprint);
+export function decodeBrowsedCursor(text: string, fingerprint: string, order: BrowseOrder): BrowsedPlace {
+  const [query, place, sequence] = valuesOf(text);
+  const cursor = checked(browsedSchema.safeParse({ query, place, sequence }), fingerprint);
+  if (typeof cursor.place !== placeTypes[order]) throw invalidCursor("must be `next` of the page before");
+  return cursor;
 }
 
 function valuesOf(text: string): unknown[] {

@@ -1,9 +1,9 @@
 import type { EntryKey } from "../base/ids.ts";
-import { analyse, capabilityKey, isStopWord, splitName, type Word } from "./analyser.ts";
-import { type Field, fields, impactOf, occurrenceWeight, weightedLexeme } from "./impact.ts";
-import { filterKey, filterLexeme, quoted, strongLexeme } from "./lexemes.ts";
+import { capabilityKey, splitName } from "./analyser.ts";
+import { entryWordsOf, withoutPrefix, wordsFor } from "./entry-words.ts";
+import { type Field, weightedLexeme } from "./impact.ts";
+import { filterKey, filterLexeme, mediaRangesOf, quoted, strongLexeme } from "./lexemes.ts";
 import type { FacetName, SearchAffordance, SearchDocument, SearchText } from "./port.ts";
-import { isCorrectable } from "./spelling.ts";
 
 /** What is stored of an affordance. Words are separated by spaces. */
 export interface IndexedAffordance {
@@ -47,41 +47,11 @@ export const keyUnitsMax = 128;
 const affordancesPerEntryMax = 500;
 const affordanceWordsMax = 200;
 
-/** Fields in which every word counts, because they are names. */
-const nameFields: ReadonlySet<Field> = new Set(["title", "name", "label"]);
-
 /** Pure: what the index holds of `document`. */
 export function indexRowOf(document: SearchDocument): IndexRow {
-  const frequencies = new Map<string, number>();
-  const strong = new Set<string>();
-  const words = new Set<string>();
-  for (const field of fields) {
-    const texts = textsOf(document, field);
-    const analysed = texts.flatMap(({ language, text }) => analysedFor(field, text, language));
-    const count = analysed.reduce((sum, word) => sum + (word.joined ? 0 : 1), 0);
-    // A text and its translations are as long as one of them.
-    const languages = new Set(texts.map(({ language }) => language)).size;
-    const weight = occurrenceWeight(field, count / Math.max(1, languages));
-    for (const { plain, stem } of analysed) {
-      const frequency = frequencies.get(plain);
-      frequencies.set(plain, (frequency ?? 0) + weight);
-      if (stem !== null) frequencies.set(stem, (frequencies.get(stem) ?? 0) + weight);
-      if (nameFields.has(field)) strong.add(stem ?? plain);
-      if (frequency === undefined && isCorrectable(plain)) words.add(plain);
-    }
-  }
-  // Types are labels, but no names: half of all things are of the same type.
-  const typeWeight = occurrenceWeight("label", 1);
-  for (const type of document.types) {
-    for (const { plain, stem } of analyse(withoutPrefix(type), "en")) {
-      for (const form of stem === null ? [plain] : [plain, stem]) {
-        frequencies.set(form, (frequencies.get(form) ?? 0) + typeWeight);
-      }
-    }
-  }
-
-  const kept = [...frequencies].sort((a, b) => b[1] - a[1]).slice(0, wordsPerEntryMax);
-  const weighted = kept.map(([lexeme, frequency]) => weightedLexeme(lexeme, impactOf(frequency)));
+  const { impacts, strong, words } = entryWordsOf(document);
+  const kept = [...impacts].sort((a, b) => b[1] - a[1]).slice(0, wordsPerEntryMax);
+  const weighted = kept.map(([lexeme, impact]) => weightedLexeme(lexeme, impact));
   const marks = [
     ...[...strong].slice(0, wordsPerEntryMax).map(strongLexeme),
     ...[...new Set(filterLexemesOf(document))].slice(0, filtersPerEntryMax),
@@ -103,41 +73,15 @@ export function indexRowOf(document: SearchDocument): IndexRow {
   };
 }
 
-/** The words of a text; without those that say nothing, unless it is a name. */
-function analysedFor(field: Field, text: string, language: string | null): Word[] {
-  const words = analyse(text, language);
-  return nameFields.has(field) ? words : words.filter(({ plain }) => !isStopWord(plain));
-}
-
-function textsOf(document: SearchDocument, field: Field): SearchText[] {
-  const { affordances } = document;
-  switch (field) {
-    case "title":
-      return document.titles;
-    case "description":
-      return document.descriptions;
-    case "example":
-      return document.examples;
-    case "label":
-      return [...document.tags, ...document.vendors].map((text) => ({ language: null, text }));
-    case "name":
-      return affordances.flatMap(({ name, titles }) => [{ language: null, text: name }, ...titles]);
-    case "affordance":
-      return affordances.flatMap(({ descriptions }) => descriptions);
-    case "detail":
-      return affordances.flatMap(({ details }) => details);
-  }
-}
-
 function filterLexemesOf(document: SearchDocument): string[] {
   const { affordances, types, controller, origin } = document;
   return [
     ...affordances.flatMap(namesOf).map((name) => filterLexeme("capability", name)),
     ...types.flatMap((type) => [type, withoutPrefix(type)]).map((type) => filterLexeme("type", type)),
     ...document.protocols.map((protocol) => filterLexeme("protocol", protocol)),
-    ...document.mediaTypes.map((mediaType) => filterLexeme("media", mediaType)),
-    ...document.inputMediaTypes.map((mediaType) => filterLexeme("input", mediaType)),
-    ...document.outputMediaTypes.map((mediaType) => filterLexeme("output", mediaType)),
+    ...document.mediaTypes.flatMap(mediaRangesOf).map((range) => filterLexeme("media", range)),
+    ...document.inputMediaTypes.flatMap(mediaRangesOf).map((range) => filterLexeme("input", range)),
+    ...document.outputMediaTypes.flatMap(mediaRangesOf).map((range) => filterLexeme("output", range)),
     ...document.tags.map((tag) => filterLexeme("tag", tag)),
     ...document.vendors.map((vendor) => filterLexeme("vendor", vendor)),
     ...document.languages.flatMap(languageRanges).map((language) => filterLexeme("lang", language)),
@@ -198,11 +142,6 @@ function languageRanges(tag: string): string[] {
   return parts.map((_, index) => parts.slice(0, parts.length - index).join("-"));
 }
 
-/** `lmos:Agent` → Agent, `https://schema.org/Thing` → Thing. */
-function withoutPrefix(type: string): string {
-  return type.slice(Math.max(type.lastIndexOf(":"), type.lastIndexOf("/"), type.lastIndexOf("#")) + 1);
-}
-
 function indexedAffordanceOf(affordance: SearchAffordance): IndexedAffordance {
   const { name, titles, descriptions } = affordance;
   return {
@@ -214,7 +153,7 @@ function indexedAffordanceOf(affordance: SearchAffordance): IndexedAffordance {
 }
 
 function formsOf(texts: SearchText[], field: Field): string {
-  const words = texts.flatMap(({ language, text }) => analysedFor(field, text, language));
+  const words = texts.flatMap(({ language, text }) => wordsFor(field, text, language));
   const forms = new Set(words.slice(0, affordanceWordsMax).map(({ plain, stem }) => stem ?? plain));
   return [...forms].join(" ");
 }

@@ -29,6 +29,12 @@ export function filterKey(filter: FilterName, value: string): string {
   return withoutPiledMarks(value).normalize("NFKC").toLowerCase().replace(/\s+/gu, " ").trim();
 }
 
+/** `image/png` → image/png, image/*, and the range of everything (RFC 9110 §12.5.1). */
+export function mediaRangesOf(mediaType: string): string[] {
+  const slash = mediaType.indexOf("/");
+  return slash <= 0 ? [mediaType] : [mediaType, `${mediaType.slice(0, slash)}/*`, "*/*"];
+}
+
 /** `lexemes` as a tsquery that matches any of them. */
 export function anyOf(lexemes: string[]): string {
   return lexemes.map(quoted).join("|");

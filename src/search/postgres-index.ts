@@ -1,7 +1,10 @@
 import { sql } from "drizzle-orm";
 import { type Queryable, rowsOf } from "../db/client.ts";
+import { valueIdOf } from "./facet-codes.ts";
+import { facetsIn, type IndexedFacets, numberFacets } from "./facet-values.ts";
 import { type IndexRow, indexRowOf } from "./index-row.ts";
 import type { SearchChange, SearchDocument } from "./port.ts";
+import { finestStep } from "./samples.ts";
 import { stubsOf } from "./spelling.ts";
 
 /** Any constant: whoever changes the index holds this lock, so that its counters are exact. */
@@ -11,8 +14,8 @@ const indexLock = 7_446_217_302;
 interface OldRow extends Record<string, unknown> {
   key: string;
   terms: string[];
-  facet_keys: string[];
-  facet_labels: string[];
+  facets: number[];
+  labels: number[];
 }
 
 /**
@@ -28,43 +31,56 @@ export async function applyChanges(changes: SearchChange[], tx: Queryable): Prom
   await tx.execute(sql`select pg_advisory_xact_lock(${indexLock}::bigint)`);
   const old = await rowsOf<OldRow>(
     tx,
-    sql`select encode(e.key, 'hex') as key, tsvector_to_array(e.lexemes) as terms, d.facet_keys, d.facet_labels
+    sql`select encode(e.key, 'hex') as key, tsvector_to_array(e.lexemes) as terms, e.facets, d.labels
         from search_entries e join search_details d using (key) where e.key in ${keysIn([...latest.keys()])}`,
   );
 
-  const terms = new Counters();
-  const capabilities = new Counters();
+  const facets = await numberFacets(
+    rows.map(({ facetKeys, facetLabels }) => facetsIn(facetKeys, facetLabels)),
+    tx,
+  );
+  const terms = new Counters<string>();
+  const values = new Counters<number>();
+  const labels = new Counters<number>();
   terms.add("", rows.length - old.length);
-  for (const { terms: oldTerms, facet_keys, facet_labels } of old) {
-    for (const term of oldTerms) terms.add(term, -1);
-    for (const name of capabilitiesOf(facet_keys, facet_labels)) capabilities.add(name, -1);
+  for (const row of old) {
+    for (const term of row.terms) terms.add(term, -1);
+    for (const code of row.facets) values.add(valueIdOf(code), -1);
+    for (const label of row.labels) labels.add(label, -1);
   }
-  for (const row of rows) {
-    for (const term of row.terms) terms.add(term, 1);
-    for (const name of capabilitiesOf(row.facetKeys, row.facetLabels)) capabilities.add(name, 1);
+  for (const row of rows) for (const term of row.terms) terms.add(term, 1);
+  for (const row of facets) {
+    for (const code of row.codes) values.add(valueIdOf(code), 1);
+    for (const label of row.labels) labels.add(label, 1);
   }
 
   if (removed.length > 0) {
     await tx.execute(sql`delete from search_entries where key in ${keysIn(removed)}`);
     await tx.execute(sql`delete from search_details where key in ${keysIn(removed)}`);
+    await tx.execute(sql`delete from search_samples where key in ${keysIn(removed)}`);
   }
-  if (rows.length > 0) await writeRows(rows, tx);
+  if (rows.length > 0) await writeRows(rows, facets, tx);
   await tx.execute(
     sql`insert into search_terms (term, entries)
         select c->>0, (c->>1)::integer from json_array_elements(${json(terms.changed())}::json) c
         on conflict (term) do update set entries = search_terms.entries + excluded.entries`,
   );
-  await tx.execute(
-    sql`insert into search_capabilities (key, name, entries)
-        select c->0->>0, c->0->>1, (c->>1)::integer
-        from json_array_elements(${json(capabilities.changed().map(([name, by]) => [JSON.parse(name), by]))}::json) c
-        on conflict (key, name) do update set entries = search_capabilities.entries + excluded.entries`,
-  );
+  for (const [table, counters] of [
+    ["search_values", values],
+    ["search_labels", labels],
+  ] as const) {
+    await tx.execute(
+      sql`update ${sql.identifier(table)} counted set entries = counted.entries + c.change
+          from (select (c->>0)::integer as id, (c->>1)::integer as change
+                from json_array_elements(${json(counters.changed())}::json) c) c
+          where counted.id = c.id`,
+    );
+  }
   return { removedTerms: terms.changed().filter(([, by]) => by < 0).length };
 }
 
-async function writeRows(rows: IndexRow[], tx: Queryable): Promise<void> {
-  const entries = rows.map(({ key, sequence, expires, modified, latencyMs, titleKey, lexemes }) => ({
+async function writeRows(rows: IndexRow[], facets: IndexedFacets[], tx: Queryable): Promise<void> {
+  const entries = rows.map(({ key, sequence, expires, modified, latencyMs, titleKey, lexemes }, index) => ({
     key,
     sequence,
     expires,
@@ -72,30 +88,34 @@ async function writeRows(rows: IndexRow[], tx: Queryable): Promise<void> {
     latency_ms: latencyMs,
     title_key: titleKey,
     lexemes,
+    facets: facets[index]?.codes,
   }));
   await tx.execute(
-    sql`insert into search_entries (key, sequence, expires, modified, latency_ms, title_key, lexemes)
-        select decode(r.key, 'hex'), r.sequence, r.expires, r.modified, r.latency_ms, r.title_key, r.lexemes::tsvector
+    sql`insert into search_entries (key, sequence, expires, modified, latency_ms, title_key, lexemes, facets)
+        select decode(r.key, 'hex'), r.sequence, r.expires, r.modified, r.latency_ms, r.title_key, r.lexemes::tsvector,
+          r.facets
         from json_to_recordset(${json(entries)}::json)
           as r(key text, sequence bigint, expires timestamptz, modified timestamptz, latency_ms integer,
-            title_key text, lexemes text)
+            title_key text, lexemes text, facets integer[])
         on conflict (key) do update
         set sequence = excluded.sequence, expires = excluded.expires, modified = excluded.modified,
-          latency_ms = excluded.latency_ms, title_key = excluded.title_key, lexemes = excluded.lexemes`,
+          latency_ms = excluded.latency_ms, title_key = excluded.title_key, lexemes = excluded.lexemes,
+          facets = excluded.facets`,
   );
-  const details = rows.map((row) => ({
-    key: row.key,
-    affordances: row.affordances,
-    facet_keys: row.facetKeys,
-    facet_labels: row.facetLabels,
-  }));
   await tx.execute(
-    sql`insert into search_details (key, affordances, facet_keys, facet_labels)
-        select decode(r.key, 'hex'), r.affordances, r.facet_keys, r.facet_labels
-        from json_to_recordset(${json(details)}::json)
-          as r(key text, affordances jsonb, facet_keys text[], facet_labels text[])
+    sql`insert into search_samples (key, sequence, expires, modified, latency_ms, facets, lexemes)
+        select key, sequence, expires, modified, latency_ms, facets, strip(lexemes) from search_entries
+        where sequence % ${finestStep}::bigint = 0 and key in ${keysIn(rows.map(({ key }) => key))}
         on conflict (key) do update
-        set affordances = excluded.affordances, facet_keys = excluded.facet_keys, facet_labels = excluded.facet_labels`,
+        set sequence = excluded.sequence, expires = excluded.expires, modified = excluded.modified,
+          latency_ms = excluded.latency_ms, facets = excluded.facets, lexemes = excluded.lexemes`,
+  );
+  const details = rows.map(({ key, affordances }, index) => ({ key, affordances, labels: facets[index]?.labels }));
+  await tx.execute(
+    sql`insert into search_details (key, affordances, labels)
+        select decode(r.key, 'hex'), r.affordances, r.labels
+        from json_to_recordset(${json(details)}::json) as r(key text, affordances jsonb, labels integer[])
+        on conflict (key) do update set affordances = excluded.affordances, labels = excluded.labels`,
   );
   const words = [...new Set(rows.flatMap((row) => row.words))].sort();
   const unknown = await rowsOf<{ word: string }>(
@@ -115,33 +135,32 @@ async function writeRows(rows: IndexRow[], tx: Queryable): Promise<void> {
 /** Merges what Postgres has put aside of new index items: until then every search reads it from end to end. */
 export async function mergePending(db: Queryable): Promise<void> {
   await db.execute(
-    sql`select gin_clean_pending_list('search_entries_lexemes'), gin_clean_pending_list('search_words_stubs')`,
+    sql`select gin_clean_pending_list(i.name) from unnest(array[
+          'search_entries_lexemes', 'search_samples_lexemes', 'search_samples_lexemes_169',
+          'search_samples_lexemes_2197', 'search_values_words', 'search_words_stubs'
+        ]::regclass[]) i(name)`,
   );
 }
 
-/** Forgets terms and names that no entry has any more. */
+/** Forgets terms and values that no entry has any more. */
 export async function forgetUnused(db: Queryable): Promise<void> {
   await db.execute(sql`delete from search_terms where entries <= 0 and term <> ''`);
-  await db.execute(sql`delete from search_capabilities where entries <= 0`);
+  await db.transaction(async (tx) => {
+    // Whoever changes the index may have read the number of a value that goes here.
+    await tx.execute(sql`select pg_advisory_xact_lock(${indexLock}::bigint)`);
+    await tx.execute(sql`delete from search_labels where entries <= 0`);
+    await tx.execute(sql`delete from search_values where entries <= 0`);
+  });
 }
 
-const capabilityPrefix = "capability:";
+class Counters<Name> {
+  readonly #counts = new Map<Name, number>();
 
-/** Key and spelling of each capability among the facets, as JSON: the counters' names. */
-function capabilitiesOf(facetKeys: string[], facetLabels: string[]): string[] {
-  return facetKeys.flatMap((key, index) =>
-    key.startsWith(capabilityPrefix) ? [JSON.stringify([key.slice(capabilityPrefix.length), facetLabels[index]])] : [],
-  );
-}
-
-class Counters {
-  readonly #counts = new Map<string, number>();
-
-  add(name: string, by: number): void {
+  add(name: Name, by: number): void {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + by);
   }
 
-  changed(): [string, number][] {
+  changed(): [Name, number][] {
     return [...this.#counts].filter(([, by]) => by !== 0);
   }
 }

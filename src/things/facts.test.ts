@@ -18,6 +18,9 @@ describe("factsOf", () => {
       types: ["Thing", "lmos:Agent"],
       protocols: ["https"],
       mediaTypes: ["application/json", "application/problem+json"],
+      inputMediaTypes: ["application/json"],
+      outputMediaTypes: ["application/json"],
+      latencyMs: 500,
       vendors: ["Example Weather Service"],
       languages: ["en"],
     });

@@ -1,6 +1,8 @@
 import type { JsonObject, JsonValue } from "../base/json.ts";
 import { isJsonObject } from "../base/json.ts";
 import { limits } from "../base/limits.ts";
+import { latencyMsOf } from "./latency.ts";
+import { mediaTypesIn } from "./media-types.ts";
 import type { Affordance, AffordanceKind } from "./vocabulary.ts";
 import { affordancesOf, arrayOf, formsOf, listOf, objectOf, stringsOf } from "./vocabulary.ts";
 
@@ -33,10 +35,12 @@ export interface ThingFacts {
   affordances: AffordanceFacts[];
   /** Schemes of the forms' addresses and their subprotocols, in lower case. */
   protocols: string[];
-  /** Content types of forms and their responses, in lower case and without parameters. */
+  /** All content types, in lower case and without parameters. */
   mediaTypes: string[];
+  /** Those of them that the thing takes, and those that it gives. */
   inputMediaTypes: string[];
   outputMediaTypes: string[];
+  /** Milliseconds in which it promises to answer; null if it promises nothing. */
   latencyMs: number | null;
   tags: string[];
   vendors: string[];
@@ -67,6 +71,7 @@ export function factsOf(td: JsonObject): ThingFacts {
   const forms = [td, ...affordances.map(({ value }) => value)].flatMap((holder) =>
     formsOf(holder, "").map(({ value }) => value),
   );
+  const mediaTypes = mediaTypesIn(td);
   const titles = textsOf(td, "title", "titles", defaultLanguage);
   const descriptions = textsOf(td, "description", "descriptions", defaultLanguage);
   const affordanceFacts = affordances.map((affordance) => factsOfAffordance(affordance, defaultLanguage));
@@ -82,10 +87,10 @@ export function factsOf(td: JsonObject): ThingFacts {
     types: unique(stringsOf(td["@type"])),
     affordances: affordanceFacts,
     protocols: unique(forms.flatMap((form) => protocolsOf(form, td.base))),
-    mediaTypes: unique(forms.flatMap(mediaTypesOf)),
-    inputMediaTypes: [],
-    outputMediaTypes: [],
-    latencyMs: null,
+    mediaTypes: mediaTypes.all,
+    inputMediaTypes: mediaTypes.input,
+    outputMediaTypes: mediaTypes.output,
+    latencyMs: latencyMsOf(td),
     tags: tagsOf(td),
     vendors: vendorsOf(td),
     languages: unique([defaultLanguage, ...texts.map(({ language }) => language)].filter((tag) => tag !== null)),
@@ -191,19 +196,6 @@ function protocolsOf(form: JsonObject, base: JsonValue | undefined): string[] {
 
 function schemeOf(reference: JsonValue | undefined): string | null {
   return typeof reference === "string" ? (schemePattern.exec(reference)?.[0].toLowerCase() ?? null) : null;
-}
-
-/** The content types of a form; without one it is `application/json` (TD 1.1 §5.4), and so are its error responses. */
-function mediaTypesOf(form: JsonObject): string[] {
-  const ofForm = mediaTypeOf(form.contentType) ?? "application/json";
-  const responses = [form.response, ...arrayOf(form.additionalResponses)].filter(isJsonObject);
-  return [ofForm, ...responses.flatMap((response) => mediaTypeOf(response.contentType) ?? [])];
-}
-
-function mediaTypeOf(value: JsonValue | undefined): string | null {
-  if (typeof value !== "string") return null;
-  const type = value.split(";", 1)[0]?.trim().toLowerCase();
-  return type === undefined || type === "" ? null : type;
 }
 
 function tagsOf(td: JsonObject): string[] {

@@ -133,6 +133,8 @@ describe("scope=peers", () => {
         lookalike: null,
         origin: peer,
         stale: false,
+        modified: null,
+        latency: null,
         href: `${peer}${thingPath(document.id)}`,
       },
     ]);

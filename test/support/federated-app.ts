@@ -10,6 +10,8 @@ import type { FederationPort } from "../../src/http/federation-port.ts";
 import { disabledFederation } from "../../src/http/no-federation.ts";
 import { createApiTokens } from "../../src/identity/api-tokens.ts";
 import { createRequestNonces } from "../../src/identity/request-nonces.ts";
+import { createCapabilityCatalogue } from "../../src/search/catalogue.ts";
+import type { SearchEngine } from "../../src/search/port.ts";
 import { createPostgresSearch } from "../../src/search/postgres.ts";
 import { createAssessmentStore } from "../../src/things/assessment-store.ts";
 import { createEntryReader } from "../../src/things/entry-store.ts";
@@ -22,6 +24,7 @@ export interface FederatedApp extends AsyncDisposable {
   readonly registry: TestService;
   readonly db: Awaited<ReturnType<typeof createTestDatabase>>;
   readonly publicUrl: string;
+  readonly search: SearchEngine;
   /** Where it listens. */
   readonly url: string;
   /** Asks the app itself, without the network. */
@@ -36,6 +39,7 @@ export async function startFederatedApp(
   const db = await createTestDatabase();
   const registry = await startTestService({ admission: "open" }, { place: db.place, database: db });
   const publicUrl = "https://registry.example";
+  const search = createPostgresSearch({ db: db.orm });
   const deps: Partial<HttpDeps> = {
     publicUrl: () => publicUrl,
     readAccess: "open",
@@ -44,7 +48,8 @@ export async function startFederatedApp(
     requestNonces: createRequestNonces(db.orm),
     entries: createEntryReader(db.orm),
     assessments: createAssessmentStore(db.orm),
-    search: createPostgresSearch({ db: db.orm }),
+    search,
+    catalogue: createCapabilityCatalogue({ db: db.orm }),
     metrics: new Registry(),
     clock: systemClock,
     federation: { ...disabledFederation, enabled: true, ...federation },
@@ -58,6 +63,7 @@ export async function startFederatedApp(
     registry,
     db,
     publicUrl,
+    search,
     url: `http://127.0.0.1:${port}`,
     request: async (path, init) => app.request(path, init),
     [Symbol.asyncDispose]: async () => {

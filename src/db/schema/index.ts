@@ -1,4 +1,5 @@
 export * from "./assessments.ts";
+export * from "./embeddings.ts";
 export * from "./federation.ts";
 export * from "./identity.ts";
 export * from "./journal.ts";
