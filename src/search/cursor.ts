@@ -20,8 +20,9 @@ const rankedSchema = z.strictObject({
   terms: z
     .array(z.tuple([z.int().min(0), z.number().min(0).max(1_000), z.array(form).min(1).max(16)]))
     .max(limits.searchWordsMax),
-  /** Candidates: groups of atoms, an atom being twice the term's index, plus one where it is strong. */
+  /** Candidates: groups of atoms, an atom being ten times the term's index, plus the tier. */
   groups: z.array(z.array(z.int().min(0)).min(1).max(limits.searchWordsMax)).max(2 * limits.searchWordsMax),
+  newest: z.array(z.int().min(0)).max(limits.searchWordsMax),
   since: z.int().nullable(),
   score: z.number(),
   sequence: z.int(),
@@ -52,8 +53,8 @@ export function fingerprintOf(query: SearchQuery): string {
 }
 
 export function encodeRankedCursor(cursor: RankedCursor): string {
-  const { query, terms, groups, since, score, sequence } = cursor;
-  return encoded([query, terms, groups, since, score, sequence]);
+  const { query, terms, groups, newest, since, score, sequence } = cursor;
+  return encoded([query, terms, groups, newest, since, score, sequence]);
 }
 
 export function encodeBrowsedCursor({ query, place, sequence }: BrowsedCursor): string {
@@ -66,8 +67,8 @@ function encoded(values: unknown[]): string {
 
 /** Throws `invalid-parameter` (400) unless `text` was made by `encodeRankedCursor` for the same query. */
 export function decodeRankedCursor(text: string, fingerprint: string): RankedCursor {
-  const [query, terms, groups, since, score, sequence] = valuesOf(text);
-  return checked(rankedSchema.safeParse({ query, terms, groups, since, score, sequence }), fingerprint);
+  const [query, terms, groups, newest, since, score, sequence] = valuesOf(text);
+  return checked(rankedSchema.safeParse({ query, terms, groups, newest, since, score, sequence }), fingerprint);
 }
 
 /** Throws `invalid-parameter` (400) unless `text` was made by `encodeBrowsedCursor` for the same query. */

@@ -16,8 +16,8 @@ import { meaningsOf } from "./thesaurus.ts";
 export interface EntryWords {
   /** How much of the entry each lexeme says, from 0 to 1: words, their stems, and what these mean. */
   impacts: Map<string, number>;
-  /** Of the lexemes in titles, names, tags and vendors, the stems and the meanings. */
-  strong: Set<string>;
+  /** Those lexemes that stand for inflected words and count little: their stems say the same. */
+  inflected: ReadonlySet<string>;
   /** Words that mistyped ones can have meant. */
   words: Set<string>;
 }
@@ -42,7 +42,6 @@ export type Worded = Pick<
 /** Pure: the words of `document`, each weighted by where it stands. `onPlace` is told of every place. */
 export function entryWordsOf(document: Worded, onPlace?: (lexeme: string, place: WordPlace) => void): EntryWords {
   const frequencies = new Map<string, number>();
-  const strong = new Set<string>();
   const words = new Set<string>();
   const inflected = new Set<string>();
 
@@ -60,7 +59,6 @@ export function entryWordsOf(document: Worded, onPlace?: (lexeme: string, place:
           plus(sums, lexeme, weight);
           onPlace?.(lexeme, { field, affordance, weight });
         }
-        if (nameFields.has(field)) for (const lexeme of [root, ...meanings]) strong.add(lexeme);
         if (stem !== null) inflected.add(plain);
         if (isCorrectable(plain)) words.add(plain);
       }
@@ -96,7 +94,7 @@ export function entryWordsOf(document: Worded, onPlace?: (lexeme: string, place:
     lexeme,
     impactOf(frequency) * (inflected.has(lexeme) ? inflectedShare : 1),
   ]);
-  return { impacts: new Map(impacts), strong, words };
+  return { impacts: new Map(impacts), inflected, words };
 }
 
 /** The words of a text in `field`; without those that say nothing, unless it is a name. */

@@ -119,6 +119,23 @@ function levelsOf(): Level[] {
   return kept;
 }
 
+/**
+ * Impacts at which tiers begin: tier 1 is the first. Of a common word, the entries are found first that it says most of,
+ * without looking at all that have it.
+ */
+const tierBounds = [0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8] as const;
+export const tiersMax = tierBounds.length;
+
+/** The tier of an impact; 0 for one below all. */
+export function tierOf(impact: number): number {
+  return tierBounds.filter((bound) => storedImpact(impact) >= bound).length;
+}
+
+/** The highest impact below the tier after `tier`. */
+export function impactMaxOfTier(tier: number): number {
+  return tierBounds[tier] ?? 1;
+}
+
 /** A lexeme with its impact in a tsvector's text form. */
 export function weightedLexeme(lexeme: string, impact: number): string {
   return `${quoted(lexeme)}:${nearestLevel(impact).positions}`;

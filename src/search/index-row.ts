@@ -1,8 +1,8 @@
 import type { EntryKey } from "../base/ids.ts";
 import { capabilityKey, splitName } from "./analyser.ts";
 import { entryWordsOf, withoutPrefix, wordsFor } from "./entry-words.ts";
-import { type Field, weightedLexeme } from "./impact.ts";
-import { filterKey, filterLexeme, mediaRangesOf, quoted, strongLexeme } from "./lexemes.ts";
+import { type Field, tierOf, weightedLexeme } from "./impact.ts";
+import { filterKey, filterLexeme, mediaRangesOf, quoted, tierLexeme } from "./lexemes.ts";
 import type { FacetName, SearchAffordance, SearchDocument, SearchText } from "./port.ts";
 
 /** What is stored of an affordance. Words are separated by spaces. */
@@ -49,11 +49,14 @@ const affordanceWordsMax = 200;
 
 /** Pure: what the index holds of `document`. */
 export function indexRowOf(document: SearchDocument): IndexRow {
-  const { impacts, strong, words } = entryWordsOf(document);
+  const { impacts, inflected, words } = entryWordsOf(document);
   const kept = [...impacts].sort((a, b) => b[1] - a[1]).slice(0, wordsPerEntryMax);
   const weighted = kept.map(([lexeme, impact]) => weightedLexeme(lexeme, impact));
   const marks = [
-    ...[...strong].slice(0, wordsPerEntryMax).map(strongLexeme),
+    ...kept.flatMap(([lexeme, impact]) => {
+      const tier = inflected.has(lexeme) ? 0 : tierOf(impact);
+      return tier === 0 ? [] : [tierLexeme(lexeme, tier)];
+    }),
     ...[...new Set(filterLexemesOf(document))].slice(0, filtersPerEntryMax),
   ];
   const facets = facetsOf(document);

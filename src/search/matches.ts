@@ -59,9 +59,10 @@ const rankWeights = sql.raw(`'{${labelWeights.join(",")}}'::float4[]`);
 
 /** How much of an entry `e` a word says, from 0 to 1. */
 export function impactInEntry({ typed, forms }: TypedTerm): SQL {
+  // `ts_rank` divides by the number of lexemes. Of several words that one can have meant, any is as good as it is.
   const isInflected = forms.length === 2 && forms[0] === typed;
-  const factor = impactPerRank * (isInflected ? inflectedFactor : 1);
-  return sql`(${factor}::float8 * ts_rank(${rankWeights}, e.lexemes, ${anyOf(forms)}::tsquery))`;
+  const factor = impactPerRank * (isInflected ? inflectedFactor : forms.length);
+  return sql`least(1, ${factor}::float8 * ts_rank(${rankWeights}, e.lexemes, ${anyOf(forms)}::tsquery))`;
 }
 
 export function hitOf(row: PageRow, query: SearchQuery, terms: TypedTerm[]): SearchHit {

@@ -2,12 +2,13 @@ import { type SQL, sql } from "drizzle-orm";
 import { limits } from "../base/limits.ts";
 import { type Queryable, rowsOf } from "../db/client.ts";
 import { analyse } from "./analyser.ts";
-import { allOfThem, type Atom, type Candidates, chooseCandidates, type QueryTerm } from "./candidates.ts";
+import { anyTerm, type Atom, type Candidates, chooseCandidates, entriesOf, type QueryTerm } from "./candidates.ts";
 import { conditionsOf, narrowingOf } from "./conditions.ts";
 import { decodeRankedCursor, encodeRankedCursor, fingerprintOf, invalidCursor } from "./cursor.ts";
-import { anyLikeness, guessWords, isAkin, wordsBeginningWith } from "./guess.ts";
+import { anyLikeness, type Guess, guessWords, isAkin, wordsBeginningWith } from "./guess.ts";
 import { explained } from "./explain.ts";
-import { allOf, anyOf, strongLexeme } from "./lexemes.ts";
+import { tiersMax } from "./impact.ts";
+import { allOf, anyOf, tierLexeme } from "./lexemes.ts";
 import { countsOf, type Found, hitOf, impactInEntry, isFoundFasterByIndex, matching, type PageRow } from "./matches.ts";
 import type { TypedTerm } from "./matched.ts";
 import type { SearchQuery } from "./port.ts";
@@ -42,15 +43,20 @@ export async function rank(db: Queryable, query: SearchQuery, now: Date): Promis
       forms,
       factor,
       entries: 0,
-      strongEntries: 0,
+      tiers: [],
     }));
-    candidates = { groups: after.groups.map((group) => group.map(atomOf)), since: after.since };
-    if (terms.length === 0 || candidates.groups.flat().some(({ term }) => term >= terms.length)) {
+    candidates = {
+      groups: after.groups.map((group) => group.map(atomOf)),
+      newest: after.newest.map(atomOf),
+      since: after.since,
+    };
+    const atoms = [...candidates.groups.flat(), ...candidates.newest];
+    if (terms.length === 0 || atoms.some(({ term }) => term >= terms.length)) {
       throw invalidCursor("must be `next` of the page before");
     }
   } else {
     const counts = await countsOf(db, [
-      ...words.flatMap(({ forms, meanings }) => [...forms, ...meanings].flatMap((form) => [form, strongLexeme(form)])),
+      ...words.flatMap(({ forms, meanings }) => [...forms, ...meanings].flatMap((form) => [form, ...tiersOf(form, 1)])),
       ...filters.flat(),
     ]);
     const total = counts.get("") ?? 0;
@@ -63,12 +69,12 @@ export async function rank(db: Queryable, query: SearchQuery, now: Date): Promis
     );
     const choice = chooseCandidates(terms, total, filtered);
     candidates = choice.candidates;
+    const newestOf = (newest: Atom[]) =>
+      withNewest(db, { terms, candidates, filters, conditions, newest, total, filtered });
+    if (choice.next !== null) candidates = await newestOf([choice.next]);
     const first = await readPage(db, { terms, candidates, filters, after, conditions, limit: query.limit });
-    if (first.length <= query.limit && !choice.isAll) {
-      candidates = await widened(db, terms, candidates, filters, total, filtered);
-    } else {
-      return found(first);
-    }
+    if (first.length > query.limit || choice.isAll) return found(first);
+    candidates = await newestOf(anyTerm(terms));
   }
   return found(await readPage(db, { terms, candidates, filters, after, conditions, limit: query.limit }));
 
@@ -81,6 +87,7 @@ export async function rank(db: Queryable, query: SearchQuery, now: Date): Promis
             query: fingerprint,
             terms: terms.map((term) => [words.findIndex(({ plain }) => plain === term.typed), term.factor, term.forms]),
             groups: candidates.groups.map((group) => group.map(atomNumber)),
+            newest: candidates.newest.map(atomNumber),
             since: candidates.since,
             score: last.score,
             sequence: last.sequence,
@@ -90,7 +97,7 @@ export async function rank(db: Queryable, query: SearchQuery, now: Date): Promis
     const shownHits = query.explain ? await explained(db, hits, terms) : hits;
     return {
       page: { hits: shownHits, facets: {}, next },
-      matches: sql`(${matchingAny(terms, allOfThem(terms), filters)} and ${conditions})`,
+      matches: sql`(${matchingAny(terms, anyTerm(terms), filters)} and ${conditions})`,
     };
   }
 }
@@ -109,6 +116,10 @@ async function termsOf(
   total: number,
 ): Promise<TypedTerm[]> {
   const count = (lexeme: string) => Math.max(0, counts.get(lexeme) ?? 0);
+  const tiersFor = (forms: string[]) =>
+    Array.from({ length: tiersMax }, (_, index) =>
+      forms.flatMap((form) => tiersOf(form, index + 1)).reduce((sum, lexeme) => sum + count(lexeme), 0),
+    );
   const isKnown = ({ forms, meanings }: TypedWord) => [...forms, ...meanings].some((form) => count(form) > 0);
   const said = words.filter(({ joined, weight }) => !joined && weight === 1);
   const unknown = said.filter((word) => !word.required && !word.prefix && !isKnown(word));
@@ -122,22 +133,34 @@ async function termsOf(
     const begun = await wordsBeginningWith(db, plain);
     if (begun !== null) guesses.set(plain, begun);
   }
+  const meantBy = ({ words: meant }: Guess) => [
+    ...new Set(meant.flatMap((one) => analyse(one, null)).map(({ plain, stem }) => stem ?? plain)),
+  ];
+  const guessed = [...guesses.values()].flatMap(meantBy);
+  if (guessed.length > 0) {
+    const known = await countsOf(
+      db,
+      guessed.flatMap((root) => [root, ...tiersOf(root, 1)]),
+    );
+    for (const [lexeme, entries] of known) counts.set(lexeme, entries);
+  }
   const found = words.map((word): TypedTerm[] => {
     const { plain: typed, joined, weight } = word;
     const guess = guesses.get(typed);
     if (guess !== undefined) {
-      const { entries } = guess;
-      const meant = guess.words
-        .flatMap((one) => analyse(one, null))
-        .flatMap(({ plain, stem }) => [plain, stem ?? plain]);
+      const forms = meantBy(guess).filter((root) => count(root) > 0);
+      if (forms.length === 0) return [];
+      const entries = Math.min(
+        total,
+        forms.reduce((sum, root) => sum + count(root), 0),
+      );
       const factor = round(rarity(entries, total) * guess.trust * weight);
-      return [{ typed, joined: false, forms: [...new Set(meant)], factor, entries, strongEntries: entries }];
+      return [{ typed, joined: false, forms, factor, entries, tiers: tiersFor(forms) }];
     }
     const forms = word.forms.filter((form) => count(form) > 0);
     const entries = Math.max(0, ...forms.map(count));
-    const strongEntries = forms.reduce((sum, form) => sum + count(strongLexeme(form)), 0);
     const own = forms.length === 0 ? Infinity : rarity(entries, total);
-    const asTyped = { typed, joined, forms, factor: round(own * weight), entries, strongEntries };
+    const asTyped = { typed, joined, forms, factor: round(own * weight), entries, tiers: tiersFor(forms) };
     const meant = word.meanings
       .filter((meaning) => count(meaning) > 0)
       .map((meaning) => ({
@@ -147,7 +170,7 @@ async function termsOf(
         // A rare word for a common thing is not worth more for what it means.
         factor: round(Math.min(own, rarity(count(meaning), total)) * meaningTrust * weight),
         entries: count(meaning),
-        strongEntries: count(strongLexeme(meaning)),
+        tiers: tiersFor([meaning]),
       }));
     return forms.length === 0 ? meant : [asTyped, ...meant];
   });
@@ -168,27 +191,30 @@ function round(factor: number): number {
   return Math.round(factor * 1_000) / 1_000;
 }
 
-/** Candidates for a query whose chosen ones do not fill a page: also entries that have common words only. */
-async function widened(
+/** `candidates` with the newest entries that have one of `newest`; all of these where they are few. */
+async function withNewest(
   db: Queryable,
-  terms: QueryTerm[],
-  candidates: Candidates,
-  filters: string[][],
-  total: number,
-  filtered: number,
+  request: Pick<PageRequest, "terms" | "candidates" | "filters" | "conditions"> & {
+    newest: Atom[];
+    total: number;
+    filtered: number;
+  },
 ): Promise<Candidates> {
-  const most = Math.max(...terms.map(({ entries }) => entries));
+  const { terms, candidates, filters, conditions, newest, total, filtered } = request;
+  const most = Math.max(...newest.map(({ term, tier }) => entriesOf(terms[term] as QueryTerm, tier)));
   const share = (most / Math.max(1, total)) * (filtered / Math.max(1, total));
-  const all = allOfThem(terms);
-  if (isFoundFasterByIndex(share, total, newestMax)) return all;
+  if (isFoundFasterByIndex(share, total, newestMax)) {
+    return { ...candidates, groups: [...candidates.groups, ...newest.map((atom) => [atom])] };
+  }
+  const matches = matchingAny(terms, newest, filters);
   const rows = await rowsOf<{ since: number | null }>(
     db,
     sql`select min(sequence)::float8 as since from (
-          select sequence from search_entries where (${matchingAny(terms, all, filters)}) is true
+          select sequence from search_entries e where (${matches}) is true and ${conditions}
           order by sequence desc limit ${newestMax}
         ) newest`,
   );
-  return { groups: candidates.groups, since: rows[0]?.since ?? null };
+  return { ...candidates, newest, since: rows[0]?.since ?? null };
 }
 
 interface PageRequest {
@@ -217,16 +243,22 @@ async function readPage(db: Queryable, request: PageRequest): Promise<PageRow[]>
     ),
     sql` + `,
   );
+  const { grouped, newest } = selectionOf(terms, candidates, filters);
+  // Each part has an index of its own; of both in one condition the planner would rather read the whole table. Without
+  // "offset 0" the score would be computed twice, for the condition and for the order.
+  const parts = [grouped, newest].flatMap((selection) =>
+    selection === null
+      ? []
+      : [
+          sql`(select e.key, e.sequence::float8 as sequence, ${score} as score from search_entries e
+               where ${selection} and ${conditions} offset 0)`,
+        ],
+  );
   return rowsOf<PageRow>(
     db,
-    // Without "offset 0" the score would be computed twice, for the condition and for the order.
     sql`select encode(p.key, 'hex') as key, p.sequence, p.score, d.affordances
         from (
-          select r.key, r.sequence, r.score from (
-            select e.key, e.sequence::float8 as sequence, ${score} as score from search_entries e
-            where ${matchingAny(terms, candidates, filters)} and ${conditions}
-            offset 0
-          ) r
+          select r.key, r.sequence, r.score from (${sql.join(parts, sql` union all `)}) r
           where ${after === null ? sql`true` : sql`(r.score, r.sequence) < (${after.score}::float8, ${after.sequence}::float8)`}
           order by r.score desc, r.sequence desc limit ${limit + 1}
         ) p left join search_details d using (key)
@@ -234,29 +266,44 @@ async function readPage(db: Queryable, request: PageRequest): Promise<PageRow[]>
   );
 }
 
-/** The condition that selects `candidates` among what passes the filters. */
-function matchingAny(terms: QueryTerm[], candidates: Candidates, filters: string[][]): SQL {
+/** The conditions that select `candidates` among what passes the filters, in two parts that no entry fulfils both. */
+function selectionOf(
+  terms: QueryTerm[],
+  { groups, newest, since }: Candidates,
+  filters: string[][],
+): { grouped: SQL | null; newest: SQL | null } {
   const filterQueries = filters.map(anyOf);
-  const any = anyOf(terms.flatMap(({ forms }) => forms));
-  const newest =
-    candidates.since === null
-      ? null
-      : sql`(sequence >= ${candidates.since}::bigint and (${matching([any, ...filterQueries])}) is true)`;
-  if (candidates.groups.length === 0) return newest ?? sql`false`;
-  const groups = candidates.groups.map((group) => allOf(group.map((atom) => atomQuery(terms, atom)))).join("|");
-  const grouped = matching([groups, ...filterQueries]);
-  return newest === null ? grouped : sql`(${grouped} or ${newest})`;
+  const anyGroup = groups.map((group) => allOf(group.map((atom) => atomQuery(terms, atom)))).join("|");
+  const grouped = groups.length === 0 ? null : matching([anyGroup, ...filterQueries]);
+  if (since === null) return { grouped, newest: null };
+  const any = newest.map((atom) => atomQuery(terms, atom)).join("|");
+  const others = grouped === null ? sql`true` : sql`(${matching([anyGroup])}) is not true`;
+  // Written so that only the order of registration is looked up in an index.
+  return {
+    grouped,
+    newest: sql`e.sequence >= ${since}::bigint and (${matching([any, ...filterQueries])}) is true and ${others}`,
+  };
 }
 
-function atomQuery(terms: QueryTerm[], { term, strong }: Atom): string {
+/** The condition that an entry has any of the terms and passes the filters. */
+function matchingAny(terms: QueryTerm[], atoms: Atom[], filters: string[][]): SQL {
+  return matching([atoms.map((atom) => atomQuery(terms, atom)).join("|"), ...filters.map(anyOf)]);
+}
+
+function atomQuery(terms: QueryTerm[], { term, tier }: Atom): string {
   const { forms } = terms[term] as QueryTerm;
-  return anyOf(strong ? forms.map(strongLexeme) : forms);
+  return anyOf(tier === 0 ? forms : forms.flatMap((form) => tiersOf(form, tier)));
 }
 
-function atomNumber({ term, strong }: Atom): number {
-  return term * 2 + (strong ? 1 : 0);
+/** The lexemes of a word at `tier` or higher. */
+function tiersOf(form: string, tier: number): string[] {
+  return Array.from({ length: tiersMax - tier + 1 }, (_, index) => tierLexeme(form, tier + index));
+}
+
+function atomNumber({ term, tier }: Atom): number {
+  return term * 10 + tier;
 }
 
 function atomOf(number: number): Atom {
-  return { term: Math.floor(number / 2), strong: number % 2 === 1 };
+  return { term: Math.floor(number / 10), tier: number % 10 };
 }

@@ -126,7 +126,7 @@ function termsOf(text: string): TypedTerm[] {
     forms,
     factor: 1,
     entries: 0,
-    strongEntries: 0,
+    tiers: [],
   }));
 }
 
