@@ -117,6 +117,12 @@ export function wordsOf(text: string): TypedWord[] {
   return kept.toSorted((a, b) => b.weight - a.weight).slice(0, limits.searchWordsMax);
 }
 
+/** What a request says in words: without data, and with what paths and addresses are of in their place. */
+export function saidIn(request: string): string {
+  const said = partsOf(request.slice(0, limits.queryStringBytesMax)).filter(({ weight }) => weight === 1);
+  return said.map(({ text }) => text).join(" ");
+}
+
 interface Part {
   text: string;
   weight: number;

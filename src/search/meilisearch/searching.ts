@@ -6,13 +6,12 @@ import type {
   RankingScoreDetails,
 } from "meilisearch";
 import type { EntryKey } from "../../base/ids.ts";
-import { limits } from "../../base/limits.ts";
 import { capabilityKey, isStopWord, splitName } from "../analyser.ts";
 import { decodeBrowsedCursor, encodeBrowsedCursor, fingerprintOf } from "../cursor.ts";
 import type { IndexedAffordance } from "../index-row.ts";
 import { matchedOf, type TypedTerm } from "../matched.ts";
 import type { FacetCounts, FacetName, SearchHit, SearchPage, SearchQuery } from "../port.ts";
-import { wordsOf } from "../query.ts";
+import { saidIn, wordsOf } from "../words.ts";
 import { decodeOffset, encodeOffset } from "./cursor.ts";
 import { readFacetToken } from "./documents.ts";
 import { explanationOf, rounded } from "./explain.ts";
@@ -114,7 +113,7 @@ export async function rank(client: Meilisearch, uid: string, query: SearchQuery,
  * without what Meilisearch would take for its operators (quotes, a hyphen before a word). Its engine does the rest.
  */
 export function rankedWordsOf(text: string): string[] {
-  const all = [...new Set(splitName(text.slice(0, limits.queryStringBytesMax).toWellFormed()))];
+  const all = [...new Set(splitName(saidIn(text).toWellFormed()))];
   const telling = all.filter((word) => !isStopWord(word));
   return (telling.length > 0 ? telling : all).slice(0, wordsMax);
 }
