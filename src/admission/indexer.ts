@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
+import { mapInTurns } from "../base/turns.ts";
 import type { Database, Queryable } from "../db/client.ts";
 import { type Consumer, startConsumer, startOutsideConsumer } from "../db/consumer.ts";
 import {
@@ -81,7 +82,7 @@ export async function searchChangesOf(
 ): Promise<SearchChange[]> {
   const changed = await changedEntries(rows, db, now, { discoverable: true });
   const assessments = await createAssessmentStore(db).find([...changed.keys()]);
-  return [...changed].map(([key, stored]): SearchChange => ({
+  return mapInTurns([...changed], ([key, stored]): SearchChange => ({
     key,
     document: stored === undefined ? null : searchDocumentOf(stored, assessments.get(key), now),
   }));

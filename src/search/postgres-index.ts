@@ -1,4 +1,5 @@
 import { sql } from "drizzle-orm";
+import { mapInTurns } from "../base/turns.ts";
 import { type Queryable, rowsOf } from "../db/client.ts";
 import { valueIdOf } from "./facet-codes.ts";
 import { facetsIn, type IndexedFacets, numberFacets } from "./facet-values.ts";
@@ -25,7 +26,8 @@ interface OldRow extends Record<string, unknown> {
 export async function applyChanges(changes: SearchChange[], tx: Queryable): Promise<{ removedTerms: number }> {
   const latest = new Map(changes.map((change) => [change.key, change.document]));
   if (latest.size === 0) return { removedTerms: 0 };
-  const rows = [...latest.values()].filter((document): document is SearchDocument => document !== null).map(indexRowOf);
+  const documents = [...latest.values()].filter((document): document is SearchDocument => document !== null);
+  const rows = await mapInTurns(documents, indexRowOf);
   const removed = [...latest].flatMap(([key, document]) => (document === null ? [key] : []));
 
   await tx.execute(sql`select pg_advisory_xact_lock(${indexLock}::bigint)`);

@@ -127,6 +127,25 @@ describe("words", () => {
   });
 });
 
+describe("a word that many entries have", () => {
+  test("finds those first of which it says most, however old they are and however many have it in their titles", async () => {
+    const most = searchDocument(1, {
+      title: "Lamp",
+      descriptions: [{ language: "en", text: "A lamp." }],
+      affordances: [searchAction("lamp")],
+    });
+    const much = searchDocument(2, { title: "Lamp", descriptions: [{ language: "en", text: "A lamp." }] });
+    const others = Array.from({ length: 2_500 }, (_, index) =>
+      searchDocument(10 + index, { title: `${index % 2 === 0 ? "Lamp" : "Door"} of the room with number ${index}` }),
+    );
+    await add(most, much, ...others);
+    const first = await engine.search(searchFor("lamp", { limit: 5 }), now);
+    expect(sequencesOf(first.hits.map(({ key }) => key))).toEqual([1, 2, 2508, 2506, 2504]);
+    const second = await engine.search(searchFor("lamp", { limit: 3, cursor: first.next }), now);
+    expect(sequencesOf(second.hits.map(({ key }) => key))).toEqual([2502, 2500, 2498]);
+  });
+});
+
 describe("an explanation", () => {
   test("says what each word has added, why, and where the entry has it", async () => {
     const weather = searchDocument(1, {
