@@ -259,7 +259,7 @@ async function reportRecall(cases: Cases): Promise<void> {
 /** The cursor `next` made to start before the first hit, with every entry that has one of the words as a candidate. */
 function exactly(query: SearchQuery, next: string): string {
   const cursor = decodeRankedCursor(next, fingerprintOf(query));
-  const groups = cursor.terms.map((_, term) => [term * 10]);
+  const groups = cursor.terms.map((_, term) => [term * 100]);
   return encodeRankedCursor({ ...cursor, groups, newest: [], since: null, score: 1_000_000, sequence: 0 });
 }
 

@@ -26,7 +26,7 @@ describe("candidates", () => {
   });
 
   test("rare words first, then entries of which a common one says most", () => {
-    const { candidates, isAll, next } = chooseCandidates([term(30_000, [9_000, 300]), term(40)], total, total);
+    const { candidates, isAll, next } = chooseCandidates([term(30_000, [9_000, 20]), term(40)], total, total);
     expect(isAll).toBe(false);
     expect(shown(candidates).slice(0, 2).toSorted()).toEqual(["0!!", "1"]);
     expect(next).toEqual({ term: 0, tier: 1 });

@@ -1,4 +1,5 @@
-import { impactMaxOfTier, tiersMax } from "./impact.ts";
+import { limits } from "../base/limits.ts";
+import { impactOfTier, tiersMax } from "./impact.ts";
 
 /** One word of a query: how it is ranked, and what is known of its frequency. */
 export interface QueryTerm {
@@ -35,6 +36,9 @@ const candidatesPerTerm = 100;
 /** Ranking one entry by one term costs about a microsecond, and reading its row a few. */
 const rankingsMax = 8_000;
 
+/** Entries that are enough to fill a page. */
+const chosenMin = limits.searchPageMax;
+
 /** By how much words of one query occur together more often than by chance: a guess on the safe side. */
 const togetherness = 2;
 
@@ -42,7 +46,9 @@ export interface Choice {
   candidates: Candidates;
   /** False if entries with one of the words may have been left out. */
   isAll: boolean;
-  /** What would have been chosen next and is too common: its newest entries are worth a look. */
+  /**
+   * What would have been chosen next and is too common, where few were chosen before: its newest entries are worth a look.
+   */
   next: Atom | null;
 }
 
@@ -70,7 +76,7 @@ export function chooseCandidates(terms: QueryTerm[], total: number, filtered: nu
     const had = chosen.get(atom.term);
     const more = expected(entriesOf(term, atom.tier) - (had === undefined ? 0 : entriesOf(term, had.tier)));
     if (count + more > wanted * 2) {
-      next = atom;
+      if (count < chosenMin) next = atom;
       break;
     }
     chosen.set(atom.term, atom);
@@ -101,11 +107,11 @@ export function entriesOf({ entries, tiers }: QueryTerm, tier: number): number {
   return tier === 0 ? entries : (tiers[tier - 1] ?? 0);
 }
 
-/** What an atom adds at most to the score of an entry that was not chosen by a higher tier. */
+/** What a term adds at most to the score of an entry that it was not chosen for by a higher tier. */
 function atomsByWorth(terms: QueryTerm[]): Atom[] {
   return terms
     .flatMap(({ factor }, term) =>
-      Array.from({ length: tiersMax + 1 }, (_, tier) => ({ term, tier, worth: factor * impactMaxOfTier(tier) })),
+      Array.from({ length: tiersMax + 1 }, (_, tier) => ({ term, tier, worth: factor * impactOfTier(tier) })),
     )
     .sort((a, b) => b.worth - a.worth || b.tier - a.tier)
     .map(({ term, tier }) => ({ term, tier }));

@@ -20,7 +20,7 @@ const rankedSchema = z.strictObject({
   terms: z
     .array(z.tuple([z.int().min(0), z.number().min(0).max(1_000), z.array(form).min(1).max(16)]))
     .max(limits.searchWordsMax),
-  /** Candidates: groups of atoms, an atom being ten times the term's index, plus the tier. */
+  /** Candidates: groups of atoms, an atom being a hundred times the term's index, plus the tier. */
   groups: z.array(z.array(z.int().min(0)).min(1).max(limits.searchWordsMax)).max(2 * limits.searchWordsMax),
   newest: z.array(z.int().min(0)).max(limits.searchWordsMax),
   since: z.int().nullable(),

@@ -119,23 +119,6 @@ function levelsOf(): Level[] {
   return kept;
 }
 
-/**
- * Impacts at which tiers begin: tier 1 is the first. Of a common word, the entries are found first that it says most of,
- * without looking at all that have it.
- */
-const tierBounds = [0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8] as const;
-export const tiersMax = tierBounds.length;
-
-/** The tier of an impact; 0 for one below all. */
-export function tierOf(impact: number): number {
-  return tierBounds.filter((bound) => storedImpact(impact) >= bound).length;
-}
-
-/** The highest impact below the tier after `tier`. */
-export function impactMaxOfTier(tier: number): number {
-  return tierBounds[tier] ?? 1;
-}
-
 /** A lexeme with its impact in a tsvector's text form. */
 export function weightedLexeme(lexeme: string, impact: number): string {
   return `${quoted(lexeme)}:${nearestLevel(impact).positions}`;
@@ -144,6 +127,26 @@ export function weightedLexeme(lexeme: string, impact: number): string {
 /** The impact that is stored for `impact`. */
 export function storedImpact(impact: number): number {
   return nearestLevel(impact).impact;
+}
+
+/** The least impact that has a tier: words that say less of an entry have no mark of how much. */
+const tierImpactMin = 0.3;
+
+/**
+ * The impacts of the tiers from 1 on: every one that is stored and says a good deal. Of a common word, the entries are found
+ * first of which it says most, without looking at all that have it.
+ */
+const tierImpacts = levels.map(({ impact }) => impact).filter((impact) => impact >= tierImpactMin);
+export const tiersMax = tierImpacts.length;
+
+/** The tier of an impact; 0 for one below all. */
+export function tierOf(impact: number): number {
+  return tierImpacts.indexOf(storedImpact(impact)) + 1;
+}
+
+/** The highest impact in a tier; of tier 0, the highest without one. */
+export function impactOfTier(tier: number): number {
+  return tierImpacts[tier - 1] ?? tierImpactMin;
 }
 
 function nearestLevel(impact: number): Level {

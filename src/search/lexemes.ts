@@ -8,9 +8,12 @@ import type { FacetName } from "./port.ts";
  * index. A word is a lexeme as it is; what is no word has a mark in it that no word can have.
  */
 
-/** The lexeme of a word whose impact on the entry is of a tier (impact.ts), by which few of many entries are found. */
+/**
+ * The lexeme of a word whose impact on the entry is of a tier (impact.ts; less than 36), by which few of many entries are
+ * found.
+ */
 export function tierLexeme(word: string, tier: number): string {
-  return `=${tier}${word}`;
+  return `=${tier.toString(36)}${word}`;
 }
 
 /** What filters can ask for. */

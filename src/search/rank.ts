@@ -51,7 +51,8 @@ export async function rank(db: Queryable, query: SearchQuery, now: Date): Promis
       since: after.since,
     };
     const atoms = [...candidates.groups.flat(), ...candidates.newest];
-    if (terms.length === 0 || atoms.some(({ term }) => term >= terms.length)) {
+    const isKnown = atoms.every(({ term, tier }) => term < terms.length && tier <= tiersMax);
+    if (terms.length === 0 || !isKnown || (after.since !== null && after.newest.length === 0)) {
       throw invalidCursor("must be `next` of the page before");
     }
   } else {
@@ -301,9 +302,9 @@ function tiersOf(form: string, tier: number): string[] {
 }
 
 function atomNumber({ term, tier }: Atom): number {
-  return term * 10 + tier;
+  return term * 100 + tier;
 }
 
 function atomOf(number: number): Atom {
-  return { term: Math.floor(number / 10), tier: number % 10 };
+  return { term: Math.floor(number / 100), tier: number % 100 };
 }
