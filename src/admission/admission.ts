@@ -107,7 +107,8 @@ export function createAdmission(deps: AdmissionDeps): Admission {
 
   async function runRiver(submission: Intake, watch: Stopwatch): Promise<Receipt> {
     const permitted = await permit(submission, watch);
-    return watch.timeAsync("store", () => store(permitted, place, clock.now()));
+    // One instant for both: a lease counts from when its entry was registered.
+    return watch.timeAsync("store", () => store(permitted, place, permitted.at));
   }
 
   async function publishAll(submissions: readonly Intake[]): Promise<(Receipt | Problem)[]> {

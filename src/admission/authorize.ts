@@ -56,7 +56,7 @@ export function authorize(attested: Attested, mode: AdmissionMode, now: Date): P
   }
   // The registry that a document comes from keeps its lease, and says so when that ends.
   const ttlSeconds = door === "inbox" ? null : candidate.requested.ttlSeconds;
-  return { stage: "permitted", attested, expires: expiryOf(candidate, ttlSeconds, now), ttlSeconds };
+  return { stage: "permitted", attested, at: now, expires: expiryOf(candidate, ttlSeconds, now), ttlSeconds };
 }
 
 function proofRequired(): Problem {

@@ -97,6 +97,8 @@ export interface Attested {
 export interface Permitted {
   readonly stage: "permitted";
   attested: Attested;
+  /** When it was let in: the instant from which a lease counts. */
+  at: Date;
   /** When the registration will run out. */
   expires: Date | null;
   /** For how long the publisher asks to be listed, as far as that counts here. */

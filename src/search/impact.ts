@@ -1,4 +1,4 @@
-import { quoted } from "./lexemes.ts";
+import { quoted, tierLexeme } from "./lexemes.ts";
 
 /**
  * How much a word says of an entry, decided when the entry is indexed (BM25F: Robertson, Zaragoza and Taylor, 2004):
@@ -147,6 +147,11 @@ export function tierOf(impact: number): number {
 /** The highest impact in a tier; of tier 0, the highest without one. */
 export function impactOfTier(tier: number): number {
   return tierImpacts[tier - 1] ?? tierImpactMin;
+}
+
+/** The lexemes of a word at `tier` or higher. */
+export function tiersOf(form: string, tier: number): string[] {
+  return Array.from({ length: tiersMax - tier + 1 }, (_, index) => tierLexeme(form, tier + index));
 }
 
 function nearestLevel(impact: number): Level {
