@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -86,13 +87,23 @@ async function waitUntilReady(url: string, child: ChildProcess, msMax: number, s
   }
 }
 
+/** Ports below those that systems give to connections: one of these could take a port between its choice and its use. */
+const portMin = 12_000;
+const portMax = 32_000;
+
 /** A port that nobody listens on at this moment. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  return address.port;
+  for (let attempts = 0; attempts < 100; attempts += 1) {
+    const port = randomInt(portMin, portMax);
+    const server = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, "close");
+    return port;
+  }
+  throw new Error(`no port from ${portMin} to ${portMax} is free`);
 }
