@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { loggerOf } from "../base/log.ts";
+import { pause } from "../base/pause.ts";
 import type { Database } from "../db/client.ts";
 import { type Consumer, startOutsideConsumer } from "../db/consumer.ts";
 import { hasBacklog } from "../db/journal.ts";
@@ -61,14 +62,4 @@ export function startEmbedder(deps: { db: Database; embeddings: Embeddings; cloc
       await consumer.stop();
     },
   };
-}
-
-/** Resolves after `ms`, or when `signal` is aborted. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { loggerOf } from "../base/log.ts";
+import { pause } from "../base/pause.ts";
 import type { Database } from "../db/client.ts";
 import type { JournalPosition } from "../db/journal.ts";
 import { createEntryReader } from "../things/entry-store.ts";
@@ -46,13 +47,4 @@ export function startExpiry(deps: { db: Database; clock: Clock; onAppend(positio
       await running;
     },
   };
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }

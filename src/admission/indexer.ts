@@ -89,11 +89,7 @@ export async function searchChangesOf(
 }
 
 /** What search needs to know of an entry. */
-export function searchDocumentOf(
-  stored: StoredEntry,
-  assessment: AssessmentRow | undefined,
-  now: Date,
-): SearchDocument {
+function searchDocumentOf(stored: StoredEntry, assessment: AssessmentRow | undefined, now: Date): SearchDocument {
   const { entry } = stored;
   const trust = trustOf(entry, assessment, now);
   return {

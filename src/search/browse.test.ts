@@ -2,7 +2,14 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, emptyTables } from "../../test/support/database.ts";
 import { seededRandom } from "../../test/support/random.ts";
-import { searchAction, searchDocument, searchFilters, searchFor, searchKey } from "../../test/support/search.ts";
+import {
+  indexDocuments,
+  searchAction,
+  searchDocument,
+  searchFilters,
+  searchFor,
+  searchKey,
+} from "../../test/support/search.ts";
 import { Problem } from "../base/problem.ts";
 import type { Database } from "../db/client.ts";
 import { fingerprintOf } from "./cursor.ts";
@@ -20,16 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => db.close());
 
-async function add(...documents: SearchDocument[]): Promise<void> {
-  for (let start = 0; start < documents.length; start += 500) {
-    const batch = documents.slice(start, start + 500);
-    await engine.apply(
-      batch.map((document) => ({ key: document.key, document })),
-      db.orm,
-    );
-  }
-  await engine.maintain();
-}
+const add = (...documents: SearchDocument[]) => indexDocuments(engine, db, documents);
 
 const sequenceOf = new Map<string, number>();
 function numbered(sequence: number, facts: Parameters<typeof searchDocument>[1] = {}): SearchDocument {

@@ -3,7 +3,14 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, emptyTables } from "../../test/support/database.ts";
 import { seededRandom } from "../../test/support/random.ts";
-import { searchAction, searchDocument, searchFilters, searchFor, searchKey } from "../../test/support/search.ts";
+import {
+  indexDocuments,
+  searchAction,
+  searchDocument,
+  searchFilters,
+  searchFor,
+  searchKey,
+} from "../../test/support/search.ts";
 import { type Database, rowsOf } from "../db/client.ts";
 import { capabilityKey } from "./analyser.ts";
 import { facetNumbers } from "./facet-codes.ts";
@@ -21,16 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => db.close());
 
-async function add(...documents: SearchDocument[]): Promise<void> {
-  for (let start = 0; start < documents.length; start += 500) {
-    const batch = documents.slice(start, start + 500);
-    await engine.apply(
-      batch.map((document) => ({ key: document.key, document })),
-      db.orm,
-    );
-  }
-  await engine.maintain();
-}
+const add = (...documents: SearchDocument[]) => indexDocuments(engine, db, documents);
 
 async function countsOf(facet: FacetName, query: Partial<SearchQuery> = {}, words = "") {
   const page = await engine.search(searchFor(words, { ...query, facets: [facet] }), now);

@@ -96,7 +96,7 @@ function filterLexemesOf(document: SearchDocument): string[] {
 }
 
 /** What browsing by title orders by: the title's words, folded, so that case and accents do not count. */
-export function titleKeyOf({ titles }: Pick<SearchDocument, "titles">): string {
+function titleKeyOf({ titles }: Pick<SearchDocument, "titles">): string {
   return splitName(titles[0]?.text ?? "")
     .join(" ")
     .slice(0, keyUnitsMax)

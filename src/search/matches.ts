@@ -50,11 +50,6 @@ export function matching(queries: string[]): SQL {
   return sql`lexemes @@ ${allOf(queries)}::tsquery`;
 }
 
-/** The condition that an entry `e` has not run out. */
-export function isCurrent(now: Date): SQL {
-  return sql`(e.expires is null or e.expires > ${now.toISOString()}::timestamptz)`;
-}
-
 const rankWeights = sql.raw(`'{${labelWeights.join(",")}}'::float4[]`);
 
 /** How much of an entry `e` a word says, from 0 to 1. */

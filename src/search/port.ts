@@ -65,6 +65,12 @@ export const facetNames = [
 ] as const;
 export type FacetName = (typeof facetNames)[number];
 
+/** Filters that let everything through. */
+export function noFilters(): Record<FacetName, string[]> {
+  const none = facetNames.map((name): [FacetName, string[]] => [name, []]);
+  return Object.fromEntries(none) as Record<FacetName, string[]>;
+}
+
 /** How entries are ordered where there are no words to rank by: newest registration first, last change first, by title. */
 export const browseOrders = ["newest", "modified", "title"] as const;
 export type BrowseOrder = (typeof browseOrders)[number];

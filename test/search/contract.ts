@@ -368,7 +368,9 @@ export function describeSearchEngine(
       test("is paged, narrowed and up to date", async () => {
         const [first] = await catalogue({ limit: 1 });
         expect(await catalogue({ after: first ?? null, limit: 1 })).toEqual([{ capability: "brew", count: 1 }]);
-        expect(await catalogue({ prefix: "get w" })).toEqual([{ capability: "getWeather", count: 3 }]);
+        for (const prefix of ["getW", "get w", "GET_", "getwea"]) {
+          expect(await catalogue({ prefix }), prefix).toEqual([{ capability: "getWeather", count: 3 }]);
+        }
         await remove(3);
         expect(await catalogue({ prefix: "get w" })).toEqual([{ capability: "getWeather", count: 2 }]);
       });
@@ -469,7 +471,29 @@ export function describeSearchEngine(
     });
 
     describe("whatever is asked or published", () => {
-      const marks = ["'", '"', "\\", "&", "|", "(", ")", ":", "*", "-", "[", "]", "=", "\0", "\ud800", "%", " ", "a"];
+      const marks = [
+        "'",
+        '"',
+        "\\",
+        "&",
+        "|",
+        "!",
+        "<->",
+        "_",
+        "(",
+        ")",
+        ":",
+        "*",
+        "-",
+        "[",
+        "]",
+        "=",
+        "\0",
+        "\ud800",
+        "%",
+        " ",
+        "a",
+      ];
       const text = fc.oneof(
         fc.string({ unit: "binary", maxLength: 80 }),
         fc.string({ unit: fc.constantFrom(...marks, " OR ", "sensor") }),
@@ -497,8 +521,9 @@ export function describeSearchEngine(
             await expectPageOrProblem(searchFor(words, { cursor: other }));
             await expectPageOrProblem(searchFor("", { cursor: other, order: "title" }));
             await expectPageOrProblem(searchFor(words, { origin: other, withoutOrigins: values }));
+            await catalogue({ prefix: words, after: other === null ? null : { capability: other, count: 1 } });
           }),
-          { numRuns: 40 },
+          { numRuns: 100 },
         );
       });
 
@@ -543,7 +568,7 @@ export function describeSearchEngine(
             }
             await search(searchFor("", { facets: [...facetNames] }));
           }),
-          { numRuns: 20 },
+          { numRuns: 50 },
         );
       });
     });

@@ -1,9 +1,10 @@
+import type { Database } from "../../src/db/client.ts";
 import { entryKeyOf, type EntryKey, type ThingId } from "../../src/base/ids.ts";
 import {
-  type FacetName,
-  facetNames,
+  noFilters,
   type SearchAffordance,
   type SearchDocument,
+  type SearchEngine,
   type SearchQuery,
 } from "../../src/search/port.ts";
 
@@ -38,6 +39,25 @@ export function searchDocument(
   };
 }
 
+/** Entries of one batch, as the indexer has them. */
+const batchMax = 500;
+
+/** Puts entries into the index of an engine in `db`. */
+export async function indexDocuments(
+  engine: SearchEngine,
+  db: Database,
+  documents: readonly SearchDocument[],
+): Promise<void> {
+  for (let start = 0; start < documents.length; start += batchMax) {
+    const batch = documents.slice(start, start + batchMax);
+    await engine.apply(
+      batch.map((document) => ({ key: document.key, document })),
+      db.orm,
+    );
+  }
+  await engine.maintain();
+}
+
 export function searchKey(sequence: number): EntryKey {
   return entryKeyOf(null, `urn:test:${sequence}` as ThingId);
 }
@@ -67,6 +87,5 @@ export function searchFor(words: string, rest: Partial<SearchQuery> = {}): Searc
 }
 
 export function searchFilters(given: Partial<SearchQuery["filters"]> = {}): SearchQuery["filters"] {
-  const none = Object.fromEntries(facetNames.map((name): [FacetName, string[]] => [name, []]));
-  return { ...(none as Record<FacetName, string[]>), ...given };
+  return { ...noFilters(), ...given };
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { facetNames, type SearchQuery } from "../port.ts";
+import { noFilters, type SearchQuery } from "../port.ts";
 import type { QueryVectors } from "./query-vectors.ts";
 import type { NearEntry, VectorStore } from "./vector-store.ts";
 
@@ -66,7 +66,7 @@ export function createSimilarityFloor(deps: {
 const allEntries: SearchQuery = {
   words: "",
   order: "newest",
-  filters: Object.fromEntries(facetNames.map((name) => [name, []])) as unknown as SearchQuery["filters"],
+  filters: noFilters(),
   controller: null,
   origin: null,
   verified: null,

@@ -112,7 +112,7 @@ export async function rank(client: Meilisearch, uid: string, query: SearchQuery,
  * The words of `text` as they are searched for: the same splitting as in names, without those that say nothing, and so
  * without what Meilisearch would take for its operators (quotes, a hyphen before a word). Its engine does the rest.
  */
-export function rankedWordsOf(text: string): string[] {
+function rankedWordsOf(text: string): string[] {
   const all = [...new Set(splitName(saidIn(text).toWellFormed()))];
   const telling = all.filter((word) => !isStopWord(word));
   return (telling.length > 0 ? telling : all).slice(0, wordsMax);
