@@ -179,7 +179,8 @@ function follow(name: string, source: Source): Consumer {
       } catch (error) {
         if (stopping) return;
         failures += 1;
-        log.error("batch failed {failures} times: {error}", { failures, error });
+        const reason = error instanceof Error ? error.message : String(error);
+        log.error("batch failed {failures} times: {reason}", { failures, reason, error });
         const ms = Math.min(backoffMs.first * 2 ** (failures - 1), backoffMs.max);
         if (source.newsEndsPause) {
           news = false;
